@@ -1,0 +1,100 @@
+"""Every header on the wire: its name, and how its value is read and written.
+
+None begins with `x-`, which brokers keep for themselves. Receives untrusted values from
+the wire; a header of ours with a value that makes no sense counts as absent.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+SCHEMA_VERSION: Final = "schema-version"
+CAUSATION_ID: Final = "causation-id"
+
+RETRY_ATTEMPT: Final = "retry-attempt"
+"""How many delayed tries lie behind this message: 0, or absent, for the first round."""
+ATTEMPTS: Final = "attempts"
+"""How many times a handler has run for this message, over all rounds."""
+RETRY_NOT_BEFORE: Final = "retry-not-before"
+"""When the next try is due, where that is later than the rung brings the message back."""
+FIRST_FAILED_AT: Final = "first-failed-at"
+
+DEAD_REASON: Final = "dead-reason"
+ERROR_TYPE: Final = "error-type"
+ERROR_MESSAGE: Final = "error-message"
+ERROR_STACK: Final = "error-stack"
+ERROR_FINGERPRINT: Final = "error-fingerprint"
+FAILED_AT: Final = "failed-at"
+FAILED_QUEUE: Final = "failed-queue"
+FAILED_CONSUMER: Final = "failed-consumer"
+FAILED_SERVICE: Final = "failed-service"
+FAILED_HOST: Final = "failed-host"
+
+ORIGINAL_EXCHANGE: Final = "original-exchange"
+ORIGINAL_ROUTING_KEY: Final = "original-routing-key"
+ORIGINAL_EXPIRATION: Final = "original-expiration"
+"""A copy must not expire where it waits, so the time to live travels as a header."""
+ORIGINAL_USER_ID: Final = "original-user-id"
+"""Brokers refuse a `user_id` that is not the publisher's own, so a copy names it here."""
+DROPPED_HEADERS: Final = "dropped-headers"
+"""Names of headers that a dead letter had no room for."""
+
+DELIVERY_COUNT: Final = "x-delivery-count"
+ACQUIRED_COUNT: Final = "x-acquired-count"
+
+_BROKERS_OWN = frozenset({"x-death", DELIVERY_COUNT, ACQUIRED_COUNT, "CC", "BCC"})
+_BROKERS_OWN_PREFIXES = ("x-first-death-", "x-last-death-", "x-opt-")
+
+
+def without_brokers_own(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers that a copy may carry.
+
+    Brokers before 4.0 act on a copied `x-death` and can drop the message as a cycle
+    (https://www.rabbitmq.com/docs/dlx#automatic-dead-letter-cycles); CC and BCC would
+    route the copy to other queues as well.
+    """
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in _BROKERS_OWN and not name.startswith(_BROKERS_OWN_PREFIXES)
+    }
+
+
+def count(headers: Mapping[str, Any], name: str) -> int:
+    """A header that counts something; 0 where it is absent, negative or no number."""
+    value = headers.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return 0
+    return value
+
+
+def text(headers: Mapping[str, Any], name: str) -> str | None:
+    """A header that is text; None where it is absent or something else."""
+    value = headers.get(name)
+    return value if isinstance(value, str) else None
+
+
+def moment(headers: Mapping[str, Any], name: str) -> datetime | None:
+    """A header that is a moment in ISO 8601; None where it is absent or unreadable."""
+    value = headers.get(name)
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def format_moment(value: datetime) -> str:
+    """A moment as it stands in a header: ISO 8601, UTC, milliseconds."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def delivery_count(headers: Mapping[str, Any]) -> int:
+    """How often the broker has handed this message out before.
+
+    From 4.3 on a returned message counts only in `x-acquired-count`; before, quorum queues
+    count every return in `x-delivery-count`. Classic queues count nothing.
+    """
+    return count(headers, ACQUIRED_COUNT if ACQUIRED_COUNT in headers else DELIVERY_COUNT)
