@@ -1,0 +1,66 @@
+"""The only place where a name on the broker is built.
+
+Receives names of services, consumers and delays, hands names of queues and exchanges.
+"""
+
+import re
+from datetime import timedelta
+from typing import Final
+
+from toolkit.policies.duration import format_duration
+
+EVENTS: Final = "events"
+"""The topic exchange that carries every event; the routing key is the event's name."""
+COMMANDS: Final = "commands"
+"""The direct exchange that carries every command; the routing key is the command's name."""
+DEFAULT_EXCHANGE: Final = ""
+"""AMQP's nameless exchange, where the routing key is a queue's name."""
+
+_SERVICE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_BEFORE_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def service_problem(service: str) -> str | None:
+    """What is wrong with a service's name, or None."""
+    if _SERVICE.fullmatch(service) and len(service) <= 60:
+        return None
+    return (
+        f"'{service}' is no name for a service; use lower-case words joined by dashes, "
+        "such as 'order-archive', 60 characters at most"
+    )
+
+
+def kebab(class_name: str) -> str:
+    """`SendHTTPConsumer` becomes `send-http`: kebab case, without a trailing "Consumer"."""
+    words = _BEFORE_CAPITAL.sub("-", class_name).replace("_", "-").strip("-").lower()
+    return words.removesuffix("-consumer")
+
+
+def consumer_queue(service: str, class_name: str) -> str:
+    """The queue of one consumer."""
+    return f"{service}.{kebab(class_name)}"
+
+
+def dead_letter_queue(queue: str) -> str:
+    """Where the dead letters of a queue are kept."""
+    return f"{queue}.dead"
+
+
+def rung(service: str, delay: timedelta) -> str:
+    """The exchange and the queue in which a message waits for one delay."""
+    return f"{service}.delay.{format_duration(delay)}"
+
+
+def return_exchange(service: str) -> str:
+    """Where a rung sends a message whose time is over."""
+    return f"{service}.return"
+
+
+def parked_queue(service: str) -> str:
+    """Where a message is kept whose queue has gone while it waited."""
+    return f"{service}.parked"
+
+
+def suspects_queue(service: str) -> str:
+    """Where messages wait to run alone, because their process died under them too often."""
+    return f"{service}.suspects"
