@@ -1,0 +1,11 @@
+"""RabbitMQ over aio-pika: the only place that imports aio_pika, aiormq or pamqp.
+
+In reading order: `options` (what it is told), `translate` (their words and ours), `connection`
+(one connection, kept alive), `channel` (calls that end), `declare` (the topology), `publish`
+(messages out), `consume` (messages in), `adapter` (the port, put together).
+"""
+
+from toolkit.transport.rabbitmq.adapter import RabbitTransport
+from toolkit.transport.rabbitmq.options import RabbitOptions, redacted
+
+__all__ = ["RabbitOptions", "RabbitTransport", "redacted"]

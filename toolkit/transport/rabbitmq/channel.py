@@ -1,0 +1,108 @@
+"""Channels whose calls end: answered, refused, or given up after a while.
+
+Receives a connection, hands channels to declaring, publishing and consuming. A call is never
+cancelled in the middle, because that closes the channel under everybody else; it is left to
+itself, on a channel that is thrown away.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.channel import Channel as WireChannel
+
+from toolkit.errors import ConnectionLostError
+from toolkit.transport.rabbitmq.translate import LOST, call_error, was_cancelled
+
+R = TypeVar("R")
+
+ANSWER_TIMEOUT = 15.0
+"""Seconds to wait for the broker's answer to one call."""
+
+
+async def answered(call: Coroutine[Any, Any, R], what: str) -> R:
+    """The broker's answer. Raises a `TransportError` that says what was being done."""
+    task = asyncio.ensure_future(call)
+    task.add_done_callback(_retrieve)
+    done, _ = await asyncio.wait({task}, timeout=ANSWER_TIMEOUT)
+    if not done:
+        raise ConnectionLostError(f"the broker gave no answer to {what} in {ANSWER_TIMEOUT:g}s")
+    if task.cancelled():
+        raise ConnectionLostError(f"the connection was lost during {what}")
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if isinstance(error, LOST):
+        raise call_error(error, what) from error
+    raise error
+
+
+def _retrieve(task: "asyncio.Future[Any]") -> None:
+    """A call nobody waits for any more must not be reported as never retrieved."""
+    if not task.cancelled():
+        task.exception()
+
+
+class OpenChannel:
+    """A channel, and an event that is set once it is gone."""
+
+    def __init__(self, channel: AbstractChannel, wire: WireChannel) -> None:
+        self._channel = channel
+        self.wire = wire
+        self.gone = asyncio.Event()
+        self.reason: BaseException | None = None
+        channel.close_callbacks.add(self._on_close)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls on it can reach the broker."""
+        return not self.gone.is_set() and not self.wire.is_closed
+
+    def _on_close(self, _: object, reason: BaseException | None) -> None:
+        self.reason = reason
+        self.gone.set()
+
+    async def close(self) -> None:
+        """Tells the broker, unless it is gone; everything sent before has then been handled."""
+        if self.is_open:
+            try:
+                await answered(_closed(self._channel), "closing a channel")
+            except ConnectionLostError:
+                pass  # gone is what was wanted
+        self.gone.set()
+
+
+async def open_channel(connection: AbstractConnection) -> OpenChannel:
+    """A new channel with confirms, on which an unroutable publish raises."""
+    try:
+        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
+        await answered(_initialized(channel), "opening a channel")
+        wire = await channel.get_underlay_channel()
+        assert isinstance(wire, WireChannel)
+    except asyncio.CancelledError:
+        if was_cancelled():
+            raise
+        raise ConnectionLostError("the connection was lost while a channel was opened") from None
+    except LOST as error:
+        raise call_error(error, "opening a channel") from error
+    return OpenChannel(channel, wire)
+
+
+async def _closed(channel: AbstractChannel) -> None:
+    await channel.close()
+
+
+async def _initialized(channel: AbstractChannel) -> None:
+    await channel.initialize()
+
+
+@asynccontextmanager
+async def scratch_channel(connection: AbstractConnection) -> AsyncIterator[WireChannel]:
+    """A channel for one call that may fail, so that nobody else's channel is closed by it."""
+    channel = await open_channel(connection)
+    try:
+        yield channel.wire
+    finally:
+        await channel.close()

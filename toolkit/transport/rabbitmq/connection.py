@@ -1,0 +1,270 @@
+"""One connection to the broker, kept alive: the state machine that owns recovery.
+
+Receives addresses, hands a live aio-pika connection to declaring, publishing and consuming.
+
+    disconnected ─> connecting ─> connected <─> blocked
+         ^              │             │            │
+         └──────────────┴─────────────┴────────────┘          any ─> closing
+"""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractConnection
+from yarl import URL
+
+from toolkit.errors import AccessRefusedError, BrokerUnreachableError, TransportError
+from toolkit.topology.declarations import Version
+from toolkit.transport.rabbitmq.options import RabbitOptions, redacted
+from toolkit.transport.rabbitmq.translate import (
+    LOST,
+    connection_error,
+    version_from,
+    was_cancelled,
+)
+
+log = structlog.get_logger("toolkit.transport")
+
+OneConnection = AbstractConnection
+
+_HANDSHAKE_TIMEOUT = 10.0  # seconds for one node to take us in
+_CLOSE_TIMEOUT = 5.0
+_FIRST_PAUSE = 0.2  # seconds, doubled with each failure
+_LONGEST_PAUSE = 30.0
+_GLANCE = 0.05  # seconds for an unblocked connection to say that it is
+_GLANCE_EVERY = 0.5
+
+
+class State(StrEnum):
+    """Where a connection stands."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    BLOCKED = "blocked"
+    CLOSING = "closing"
+
+
+class Link:
+    """A connection that comes back. `purpose` ("publish" or "consume") is part of its name."""
+
+    def __init__(
+        self,
+        options: RabbitOptions,
+        purpose: str,
+        on_return: Callable[[OneConnection], Awaitable[None]] | None = None,
+    ) -> None:
+        self._options = options
+        self._purpose = purpose
+        self._on_return = on_return
+        self._urls = [self._with_heartbeat(URL(url)) for url in options.urls]
+        random.shuffle(self._urls)
+        self._connection: OneConnection | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._usable = asyncio.Event()
+        self.state = State.DISCONNECTED
+        self.version: Version = (3, 10)
+        self.product = "RabbitMQ"
+        self.address = ""
+
+    def _with_heartbeat(self, url: URL) -> URL:
+        if "heartbeat" in url.query:
+            return url
+        return url.update_query(heartbeat=round(self._options.heartbeat.total_seconds()))
+
+    @property
+    def name(self) -> str:
+        """What the broker's overview shows: service, host, process and purpose."""
+        return f"{self._options.service} {socket.gethostname()}:{os.getpid()} {self._purpose}"
+
+    async def open(self) -> OneConnection:
+        """The first connection; from then on it is kept.
+
+        Raises `AccessRefusedError` at once, `BrokerUnreachableError` after the deadline.
+        """
+        seconds = self._options.connect_timeout.total_seconds()
+        problems: list[TransportError] = []
+        try:
+            async with asyncio.timeout(seconds):
+                connection = await self._first(problems)
+        except TimeoutError:
+            last = problems[-1] if problems else None
+            raise BrokerUnreachableError(
+                f"no broker within {seconds:g}s; {last or 'no answer'}. Is it running, and is "
+                "TOOLKIT_AMQP_URL right?"
+            ) from last
+        finally:
+            self.state = State.DISCONNECTED
+        self._keeper = asyncio.create_task(self._keep(connection), name=f"keep {self._purpose}")
+        self._take(connection)
+        return connection
+
+    async def _first(self, problems: list[TransportError]) -> OneConnection:
+        while True:
+            try:
+                return await self._connect()
+            except BrokerUnreachableError as error:
+                if not problems:
+                    log.warning("waiting for the broker", error=str(error))
+                problems.append(error)
+            await asyncio.sleep(_pause(len(problems)))
+
+    async def ready(self) -> OneConnection:
+        """A connection that is up and not blocked, however long that takes."""
+        while True:
+            if self._usable.is_set() and self._connection is not None:
+                return self._connection
+            await self._usable.wait()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is up and not blocked, as far as is known."""
+        return self._usable.is_set()
+
+    async def close(self) -> None:
+        """Disconnects for good."""
+        self.state = State.CLOSING
+        self._usable.clear()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _close(connection)
+
+    async def _connect(self) -> OneConnection:
+        """Each node in turn, once. Raises what the last one gave."""
+        self.state = State.CONNECTING
+        problem: TransportError | None = None
+        for url in list(self._urls):
+            try:
+                return await self._connect_to(url)
+            except AccessRefusedError:
+                raise
+            except TransportError as error:
+                problem = error
+        raise problem or BrokerUnreachableError("no address to connect to")
+
+    async def _connect_to(self, url: URL) -> OneConnection:
+        try:
+            async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
+                connection = await aio_pika.connect(
+                    url, client_properties={"connection_name": self.name}
+                )
+        except asyncio.CancelledError as error:
+            if was_cancelled():
+                raise
+            raise connection_error(error, url) from error
+        except (TimeoutError, *LOST) as error:
+            raise connection_error(error, url) from error
+        self._introduce(connection, url)
+        return connection
+
+    def _introduce(self, connection: OneConnection, url: URL) -> None:
+        assert connection.transport is not None
+        properties: dict[str, Any] = dict(connection.transport.connection.server_properties or {})
+        self.version = version_from(properties)
+        self.product = f"{properties.get('product', 'AMQP broker')} {properties.get('version', '')}"
+        self.address = redacted(url)
+
+    async def _keep(self, connection: OneConnection) -> None:
+        while True:
+            await self._watch(connection)
+            self._drop()
+            log.warning("connection lost", connection=self._purpose, broker=self.address)
+            connection = await self._reconnect()
+            if self._on_return is not None:
+                await self._on_return(connection)
+            self._take(connection)
+            log.info("connection restored", connection=self._purpose, broker=self.address)
+
+    async def _reconnect(self) -> OneConnection:
+        failures = 0
+        while True:
+            await asyncio.sleep(_pause(failures))
+            try:
+                return await self._connect()
+            except TransportError as error:
+                failures += 1
+                log.warning(
+                    "still disconnected",
+                    connection=self._purpose,
+                    failures=failures,
+                    error=str(error),
+                )
+
+    def _take(self, connection: OneConnection) -> None:
+        self._connection = connection
+        self.state = State.CONNECTED
+        self._usable.set()
+
+    def _drop(self) -> None:
+        self._connection = None
+        self.state = State.DISCONNECTED
+        self._usable.clear()
+
+    async def _watch(self, connection: OneConnection) -> None:
+        """Returns once the connection is gone; meanwhile notices when it is blocked."""
+        gone = asyncio.create_task(_gone(connection))
+        try:
+            while not gone.done():
+                glance = asyncio.create_task(_unblocked(connection))
+                await asyncio.wait({gone, glance}, timeout=_GLANCE, return_when="FIRST_COMPLETED")
+                if not glance.done() and not gone.done():
+                    self._block()
+                    await asyncio.wait({gone, glance}, return_when="FIRST_COMPLETED")
+                    self._unblock()
+                glance.cancel()
+                await asyncio.wait({gone}, timeout=_GLANCE_EVERY)
+        finally:
+            gone.cancel()
+
+    def _block(self) -> None:
+        self.state = State.BLOCKED
+        self._usable.clear()
+        log.warning(
+            "the broker blocks publishers: an alarm for memory or disk", broker=self.address
+        )
+
+    def _unblock(self) -> None:
+        self.state = State.CONNECTED
+        self._usable.set()
+        log.info("the broker takes messages again", broker=self.address)
+
+
+async def _unblocked(connection: OneConnection) -> None:
+    if connection.transport is not None:
+        await connection.transport.ready()
+
+
+async def _gone(connection: OneConnection) -> None:
+    gone = asyncio.Event()
+    connection.close_callbacks.add(lambda *_: gone.set())
+    transport = connection.transport
+    if transport is not None and not transport.connection.is_closed:
+        await gone.wait()
+
+
+async def _close(connection: OneConnection) -> None:
+    closing = asyncio.ensure_future(connection.close())
+    await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
+    if closing.done() and not closing.cancelled():
+        closing.exception()
+
+
+def _pause(failures: int) -> float:
+    """Full jitter: anything up to an exponentially growing cap.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 10)))

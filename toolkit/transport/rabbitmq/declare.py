@@ -1,0 +1,297 @@
+"""Applies a topology to a broker, and reports every difference at once.
+
+Receives a `Topology`, hands nothing back or raises one `TopologyError` with all it found.
+
+A declaration with other arguments than what exists closes its channel, so each one that may
+differ is made on a channel of its own. The broker names one differing argument at a time: we
+adopt its value and ask again until it agrees, which never changes or creates anything, because
+the queue exists.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiormq import exceptions as foreign
+from aiormq.channel import Channel as WireChannel
+from pamqp import commands as spec
+
+from toolkit.errors import Difference, TopologyError, TransportError
+from toolkit.topology.declarations import Binding, Topology, Version
+from toolkit.transport.rabbitmq.channel import OpenChannel, answered, open_channel
+from toolkit.transport.rabbitmq.connection import OneConnection
+from toolkit.transport.rabbitmq.options import TopologyMode
+from toolkit.transport.rabbitmq.translate import MissingError
+
+_UNEQUAL = re.compile(
+    r"inequivalent arg '(?P<argument>[^']*)' for (?:queue|exchange) .*?: "
+    r"received (?P<wanted>.*) but current is (?P<found>.*?)$",
+    re.DOTALL,
+)
+_TYPED = re.compile(r"the value '(?P<value>.*)' of type '(?P<type>\w+)'", re.DOTALL)
+_MOST_ARGUMENTS = 30
+
+_ADVICE = (
+    "Nothing was changed. Either declare what the broker has, or remove what it has once it is "
+    "empty (`rabbitmqctl delete_queue NAME`, on another exchange type also the exchange), or "
+    "choose another name"
+)
+
+
+@dataclass(slots=True)
+class _Findings:
+    problems: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+    def raise_if_any(self) -> None:
+        problems = [*map(str, self.differences), *self.refusals, *self.problems]
+        if not problems:
+            return
+        if self.differences:
+            problems.append(_ADVICE)
+        raise TopologyError(
+            "The broker doesn't hold what this service declares",
+            problems,
+            differences=self.differences,
+            refusals=self.refusals,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a declaration says, in a form in which single values can be exchanged."""
+
+    kind: str
+    name: str
+    arguments: dict[str, Any]
+    type: str = ""
+    flags: dict[str, bool] = field(default_factory=lambda: {"durable": True})
+
+    def with_value(self, argument: str, value: object) -> "_Shape":
+        """The same with one value as the broker has it."""
+        if argument == "type":
+            return _Shape(self.kind, self.name, self.arguments, str(value), self.flags)
+        if argument in ("durable", "auto_delete", "internal", "exclusive"):
+            flags = {**self.flags, argument: value == "true" or value is True}
+            return _Shape(self.kind, self.name, self.arguments, self.type, flags)
+        arguments = {k: v for k, v in self.arguments.items() if k != argument}
+        if value is not None:
+            arguments[argument] = value
+        return _Shape(self.kind, self.name, arguments, self.type, self.flags)
+
+    def wanted(self, argument: str) -> object:
+        """The value that was declared."""
+        if argument == "type":
+            return self.type
+        return self.arguments.get(argument, self.flags.get(argument))
+
+    async def declare(self, channel: WireChannel) -> None:
+        """Says it to the broker."""
+        if self.kind == "queue":
+            await channel.rpc(
+                spec.Queue.Declare(queue=self.name, arguments=self.arguments, **self.flags)
+            )
+        else:
+            await channel.rpc(
+                spec.Exchange.Declare(
+                    exchange=self.name,
+                    exchange_type=self.type,
+                    arguments=self.arguments,
+                    **self.flags,
+                )
+            )
+
+    async def look_up(self, channel: WireChannel) -> None:
+        """Asks whether something of this name exists."""
+        if self.kind == "queue":
+            await channel.queue_declare(self.name, passive=True)
+        else:
+            await channel.exchange_declare(self.name, exchange_type=self.type, passive=True)
+
+
+class Declarer:
+    """Declares one topology on one connection, over channels that may be lost."""
+
+    def __init__(self, connection: OneConnection, version: Version) -> None:
+        self._connection = connection
+        self._version = version
+        self._channel: OpenChannel | None = None
+
+    async def apply(self, topology: Topology, mode: TopologyMode) -> None:
+        """Makes sure of the topology.
+
+        "declare" creates what is missing; "check" only looks; "off" does nothing. Raises
+        `TopologyError` with every difference and refusal, `ConnectionLostError` when cut.
+        """
+        if mode == "off":
+            return
+        findings = _Findings()
+        try:
+            for shape in self._shapes(topology):
+                await self._one(shape, mode, findings)
+            if mode == "declare" and not findings.problems and not findings.refusals:
+                for binding in topology.bindings:
+                    await self._bind(binding, findings)
+            for exchange in topology.exchanges:
+                await self._may_publish(exchange.name, findings)
+        finally:
+            await self.close()
+        findings.raise_if_any()
+
+    async def close(self) -> None:
+        """Gives back the channel, if there is one."""
+        if self._channel is not None:
+            await self._channel.close()
+            self._channel = None
+
+    def _shapes(self, topology: Topology) -> Iterator[_Shape]:
+        for exchange in topology.exchanges:
+            yield _Shape("exchange", exchange.name, exchange.arguments, exchange.type)
+        for queue in topology.queues:
+            yield _Shape("queue", queue.name, queue.arguments(self._version))
+
+    async def _one(self, shape: _Shape, mode: TopologyMode, findings: _Findings) -> None:
+        if mode == "check" and not await self._exists(shape, findings):
+            return
+        try:
+            await self._call(shape.declare, shape)
+        except TransportError as error:
+            match error.__cause__:
+                case foreign.ChannelPreconditionFailed() as cause:
+                    findings.differences += await self._differences(shape, cause, findings)
+                case foreign.ChannelAccessRefused() if mode == "check":
+                    pass  # it exists; comparing arguments needs a permission we may not have
+                case foreign.ChannelAccessRefused():
+                    findings.refusals.append(_refused(str(error), "configure", shape.name))
+                case foreign.ChannelClosed():
+                    findings.problems.append(str(error))
+                case _:
+                    raise
+
+    async def _exists(self, shape: _Shape, findings: _Findings) -> bool:
+        try:
+            await self._call(shape.look_up, shape)
+        except MissingError:
+            findings.problems.append(
+                f"{shape.kind} '{shape.name}' is missing; create it, or start once with "
+                "TOOLKIT_TOPOLOGY=declare"
+            )
+            return False
+        except TransportError as error:
+            if not isinstance(error.__cause__, foreign.ChannelClosed):
+                raise
+            return True  # it can't be looked at, so it is there
+        return True
+
+    async def _differences(
+        self, shape: _Shape, cause: BaseException, findings: _Findings
+    ) -> list[Difference]:
+        """Every argument that differs, by asking with the broker's own values."""
+        found: list[Difference] = []
+        asked = shape
+        for _ in range(_MOST_ARGUMENTS):
+            said = _UNEQUAL.search(str(cause))
+            if said is None:
+                if not found:
+                    findings.problems.append(f"{shape.kind} '{shape.name}': {cause}")
+                break
+            argument, value = said["argument"], _value(said["found"])
+            found.append(
+                Difference(shape.kind, shape.name, argument, shape.wanted(argument), value)
+            )
+            asked = asked.with_value(argument, value)
+            try:
+                await self._call(asked.declare, asked)
+                break
+            except TransportError as error:
+                if not isinstance(error.__cause__, foreign.ChannelPreconditionFailed):
+                    break
+                cause = error.__cause__
+        return found
+
+    async def _bind(self, binding: Binding, findings: _Findings) -> None:
+        try:
+            async with self._borrowed() as channel:
+                await answered(
+                    channel.queue_bind(binding.queue, binding.exchange, binding.routing_key),
+                    f"binding queue '{binding.queue}' to exchange '{binding.exchange}'",
+                )
+        except TransportError as error:
+            match error.__cause__:
+                case foreign.ChannelAccessRefused():
+                    findings.refusals.append(
+                        f"{error}; binding needs `write` on '{binding.queue}' and `read` on "
+                        f"'{binding.exchange}'"
+                    )
+                case foreign.ChannelClosed():
+                    findings.problems.append(str(error))
+                case _:
+                    raise
+
+    async def _may_publish(self, exchange: str, findings: _Findings) -> None:
+        """Whether this user may publish to an exchange, without publishing.
+
+        Unbinding checks `write` on the destination first, and then refuses the default exchange
+        as a source; which of the two refusals comes back is the answer.
+        """
+        try:
+            async with self._borrowed() as channel:
+                await answered(
+                    channel.exchange_unbind(exchange, "", routing_key="permission"),
+                    f"publishing to exchange '{exchange}'",
+                )
+        except TransportError as error:
+            cause = error.__cause__
+            if isinstance(cause, foreign.ChannelAccessRefused):
+                if "default exchange" not in str(cause):
+                    findings.refusals.append(_refused(str(error), "write", exchange))
+            elif not isinstance(cause, foreign.ChannelClosed):
+                raise
+
+    async def _call(self, call: Callable[[WireChannel], Awaitable[None]], shape: _Shape) -> None:
+        async with self._borrowed() as channel:
+            await answered(_as_coroutine(call, channel), f"declaring {shape.kind} '{shape.name}'")
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[WireChannel]:
+        """A channel that is open now; a new one where the last call has cost it."""
+        if self._channel is None or not self._channel.is_open:
+            self._channel = await open_channel(self._connection)
+        try:
+            yield self._channel.wire
+        except TransportError:
+            await self._channel.close()
+            raise
+
+
+async def _as_coroutine(
+    call: Callable[[WireChannel], Awaitable[None]], channel: WireChannel
+) -> None:
+    await call(channel)
+
+
+def _refused(sentence: str, permission: str, name: str) -> str:
+    return (
+        f"{sentence}; it needs the `{permission}` permission on '{name}' "
+        "(`rabbitmqctl set_permissions -p VHOST USER CONFIGURE WRITE READ`)"
+    )
+
+
+def _value(text: str) -> object:
+    """The value in a broker's sentence: none, a quoted one, or one with its type."""
+    if text == "none":
+        return None
+    typed = _TYPED.fullmatch(text)
+    if typed is None:
+        return text.strip("'")
+    if typed["type"] == "bool":
+        return typed["value"] == "true"
+    if typed["type"] in ("longstr", "binary"):
+        return typed["value"]
+    try:
+        return int(typed["value"])
+    except ValueError:
+        return typed["value"]

@@ -1,0 +1,51 @@
+"""What the transport is told, and addresses that can be shown to people.
+
+Receives values from the service's settings, hands them to connections and publishers.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from yarl import URL
+
+TopologyMode = Literal["declare", "check", "off"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitOptions:
+    """How to reach the broker, and how to behave towards it.
+
+    `urls` are the nodes of one cluster. `connect_timeout` is the deadline for the first
+    connection; later ones are tried for ever.
+    """
+
+    urls: tuple[str, ...]
+    service: str
+    heartbeat: timedelta = timedelta(seconds=10)
+    connect_timeout: timedelta = timedelta(seconds=30)
+    topology: TopologyMode = "declare"
+
+
+def redacted(url: str | URL) -> str:
+    """An address without its password and without its query, which can hold secrets too."""
+    parsed = URL(url)
+    if parsed.password:
+        parsed = parsed.with_password("***")
+    return str(parsed.with_query(None))
+
+
+def address_problem(url: str) -> str | None:
+    """What is wrong with an AMQP URL, in a sentence that doesn't repeat it; None if nothing."""
+    try:
+        parsed = URL(url)
+        port = parsed.port
+    except ValueError as error:
+        return f"is not a URL ({error})"
+    if parsed.scheme not in ("amqp", "amqps"):
+        return f"begins with '{parsed.scheme}://'; use amqp:// or amqps://"
+    if not parsed.host:
+        return "names no host; use amqp://user:password@host:5672/virtual-host"
+    if port == 0:
+        return "has port 0"
+    return None

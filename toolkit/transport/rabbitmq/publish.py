@@ -1,0 +1,272 @@
+"""Messages out: mandatory, persistent, and not done before the broker has confirmed.
+
+Receives `Publication`s from the engine, hands them to a channel of the publishing connection.
+
+Three rules of the broker shape this file. A publish to a missing exchange closes the channel and
+takes every outstanding confirm along, so innocents are published again and suspects get a
+channel of their own. A lost connection leaves the fate of a message unknown, so it is published
+again under its id. A return is matched to its publish by message id, so two with one id are
+never outstanding together.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypedDict
+
+from aiormq import exceptions as foreign
+from aiormq.channel import Channel as WireChannel
+from pamqp.commands import Basic
+from pamqp.exceptions import PAMQPException
+from pamqp.header import ContentHeader
+
+from toolkit.errors import (
+    ConnectionLostError,
+    MessageTooLargeError,
+    PublishTimeoutError,
+    RefusedError,
+    TransportError,
+    UnroutableError,
+)
+from toolkit.messages.envelope import Envelope
+from toolkit.messages.outgoing import Publication
+from toolkit.topology.declarations import Version
+from toolkit.transport.rabbitmq.channel import OpenChannel, open_channel, scratch_channel
+from toolkit.transport.rabbitmq.connection import Link
+from toolkit.transport.rabbitmq.translate import LOST, properties_from, was_cancelled
+
+MIB = 1024 * 1024
+_SMALL_BODY = 64 * 1024  # bytes up to which the socket's buffer is not waited for
+_FEW_HEADERS = 4  # our own on a fresh message; more are worth measuring
+_SHORT_TEXT = 64  # characters, in UTF-8 at most 256 bytes
+_FRAME_OVERHEAD = 8  # bytes of an AMQP frame around its payload
+_BEFORE_NEXT_TRY = 0.05  # seconds, until the connection's watch has seen that it is gone
+_EXCHANGE = re.compile(r"exchange '(?P<name>[^']*)' in vhost")
+_HOPELESS_AFTER = 2  # lost channels, alone on one, until a publish is held to be their cause
+
+
+def largest_body(version: Version) -> int:
+    """Bytes: 16 MiB from RabbitMQ 4.0 on, 128 MiB before (release notes of 4.0)."""
+    return 16 * MIB if version >= (4, 0) else 128 * MIB
+
+
+class _ChannelRefusedError(TransportError):
+    """The broker closed the channel over something that was published on it."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How one publication has fared so far."""
+
+    was_sent: bool = False
+    is_suspect: bool = False
+    channels_lost_alone: int = 0
+
+
+class Publisher:
+    """Publishes on one channel that is replaced when it is lost."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._channel: OpenChannel | None = None
+        self._opening = asyncio.Lock()
+        self._one_suspect_at_a_time = asyncio.Lock()
+        self._outstanding: dict[str, asyncio.Event] = {}
+
+    async def publish(self, publication: Publication, timeout: timedelta) -> None:
+        """See `Transport.publish`."""
+        self._check_body(publication)
+        attempt = _Attempt()
+        try:
+            async with asyncio.timeout(timeout.total_seconds()):
+                await self._alone_with_its_id(publication, attempt)
+        except TimeoutError as error:
+            raise self._too_late(publication, attempt, timeout) from error
+
+    async def close(self) -> None:
+        """Closes the channel; a publish that is still outstanding is lost with it."""
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def _alone_with_its_id(self, publication: Publication, attempt: _Attempt) -> None:
+        message_id = publication.envelope.message_id
+        assert message_id, "the engine gives every publication an id"
+        while (other := self._outstanding.get(message_id)) is not None:
+            await other.wait()
+        mine = self._outstanding[message_id] = asyncio.Event()
+        try:
+            await self._until_known(publication, attempt)
+        finally:
+            del self._outstanding[message_id]
+            mine.set()
+
+    async def _until_known(self, publication: Publication, attempt: _Attempt) -> None:
+        """Again and again, until the broker has said what became of it."""
+        properties = properties_from(publication.envelope)
+        while True:
+            try:
+                if attempt.is_suspect:
+                    await self._on_channel_of_its_own(publication, properties, attempt)
+                else:
+                    channel = await self._shared_channel()
+                    await self._on_channel(channel.wire, publication, properties, attempt)
+                return
+            except _ChannelRefusedError as error:
+                self._suspect(publication, attempt, error)
+            except ConnectionLostError:
+                await asyncio.sleep(_BEFORE_NEXT_TRY)  # unknown: once more, under the same id
+
+    def _suspect(
+        self, publication: Publication, attempt: _Attempt, error: _ChannelRefusedError
+    ) -> None:
+        """Whether this publication is what the broker closed the channel over."""
+        named = _EXCHANGE.search(str(error))
+        if named is not None:
+            if named["name"] == publication.exchange:
+                raise _refused(publication, str(error)) from error
+            return  # somebody else's fault
+        if attempt.is_suspect:
+            attempt.channels_lost_alone += 1
+            if attempt.channels_lost_alone >= _HOPELESS_AFTER:
+                raise _refused(publication, str(error)) from error
+        attempt.is_suspect = True
+
+    async def _on_channel_of_its_own(
+        self, publication: Publication, properties: Basic.Properties, attempt: _Attempt
+    ) -> None:
+        connection = await self._link.ready()
+        async with self._one_suspect_at_a_time, scratch_channel(connection) as wire:
+            await self._on_channel(wire, publication, properties, attempt)
+
+    async def _on_channel(
+        self,
+        wire: WireChannel,
+        publication: Publication,
+        properties: Basic.Properties,
+        attempt: _Attempt,
+    ) -> None:
+        """Once. Raises what is known, or `ConnectionLostError` for what is not."""
+        body = publication.envelope.body
+        self._check_headers(wire, publication, properties)
+        try:
+            attempt.was_sent = True
+            await wire.basic_publish(
+                body,
+                exchange=publication.exchange,
+                routing_key=publication.routing_key,
+                properties=properties,
+                mandatory=True,
+                wait=len(body) > _SMALL_BODY,
+            )
+        except foreign.PublishError as error:
+            raise UnroutableError(
+                "no queue is bound that takes it; start the service that handles it, or look for "
+                "a mistyped name",
+                **_where(publication),
+            ) from error
+        except foreign.DeliveryError as error:
+            raise _refused(
+                publication, "the broker answered no: a queue is full, or its leader is away"
+            ) from error
+        except foreign.ChannelClosed as error:
+            raise _ChannelRefusedError(str(error)) from error
+        except asyncio.CancelledError as error:
+            if was_cancelled():
+                raise
+            raise _lost(wire, error) from error
+        except LOST as error:
+            raise _lost(wire, error) from error
+
+    async def _shared_channel(self) -> OpenChannel:
+        channel = self._channel
+        if channel is not None and channel.is_open and self._link.is_usable:
+            return channel
+        connection = await self._link.ready()
+        async with self._opening:
+            if self._channel is None or not self._channel.is_open:
+                self._channel = await open_channel(connection)
+            return self._channel
+
+    def _check_body(self, publication: Publication) -> None:
+        size = len(publication.envelope.body)
+        limit = largest_body(self._link.version)
+        if size > limit:
+            raise MessageTooLargeError(
+                f"a body of {size:,} bytes is over this broker's limit of {limit:,}; "
+                "store the content elsewhere and send a reference",
+                **_where(publication),
+            )
+
+    def _check_headers(
+        self, wire: WireChannel, publication: Publication, properties: Basic.Properties
+    ) -> None:
+        """Properties and headers travel in one frame; a larger one closes the connection."""
+        if _is_plainly_small(publication.envelope):
+            return
+        try:
+            size = len(ContentHeader(properties=properties, body_size=0).marshal())
+        except (PAMQPException, ValueError, TypeError, OverflowError) as error:
+            raise _refused(publication, f"its properties can't be encoded: {error}") from error
+        limit = wire.connection.connection_tune.frame_max - _FRAME_OVERHEAD
+        if size > limit:
+            raise MessageTooLargeError(
+                f"properties and headers of {size:,} bytes are over this broker's frame of "
+                f"{limit:,}; put the data into the body",
+                **_where(publication),
+            )
+
+    def _too_late(
+        self, publication: Publication, attempt: _Attempt, timeout: timedelta
+    ) -> PublishTimeoutError:
+        known = (
+            "it may have arrived; publish it again under the same message id"
+            if attempt.was_sent
+            else f"it was not sent, because the connection is {self._link.state}"
+        )
+        return PublishTimeoutError(
+            f"not confirmed within {timeout.total_seconds():g}s: {known}",
+            **_where(publication),
+            may_have_arrived=attempt.was_sent,
+        )
+
+
+def _lost(wire: WireChannel, error: BaseException) -> TransportError:
+    """Whether the connection went away, or just the channel, over somebody's publish."""
+    reason = getattr(wire, "_close_exception", None) or error
+    if isinstance(reason, foreign.ChannelClosed) and reason.args != (None, None):
+        return _ChannelRefusedError(str(reason))
+    return ConnectionLostError(f"the connection was lost during a publish: {error}")
+
+
+def _is_plainly_small(envelope: Envelope) -> bool:
+    """Whether a glance shows that properties and headers encode and fit into a frame."""
+    headers = envelope.headers
+    return len(headers) <= _FEW_HEADERS and all(
+        type(value) is int or (type(value) is str and len(value) < _SHORT_TEXT)
+        for value in (
+            *headers.values(),
+            envelope.message_id,
+            envelope.correlation_id or "",
+            envelope.type or "",
+            envelope.reply_to or "",
+        )
+    )
+
+
+def _refused(publication: Publication, reason: str) -> RefusedError:
+    return RefusedError(reason, **_where(publication))
+
+
+class _Where(TypedDict):
+    exchange: str
+    routing_key: str
+    message_id: str | None
+
+
+def _where(publication: Publication) -> _Where:
+    return {
+        "exchange": publication.exchange,
+        "routing_key": publication.routing_key,
+        "message_id": publication.envelope.message_id,
+    }
