@@ -1,0 +1,240 @@
+"""The way in: decode, middleware, handle, outcome, settle.
+
+Receives a delivery from the pump, hands an outcome to settlement. The one place where an
+exception becomes an outcome.
+"""
+
+import asyncio
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+
+from toolkit.errors import (
+    HandlerCancelledError,
+    HandlerTimeoutError,
+    UndecodableError,
+    UnhandledTypeError,
+)
+from toolkit.messages.codec import Codec
+from toolkit.messages.contract import Message
+from toolkit.middleware import Middleware, Step, compose
+from toolkit.observability.events import Failed, HandedBack
+from toolkit.observability.hooks import Hooks
+from toolkit.policies.outcome import Ack, DeadLetter, Outcome, Quarantine, RetryLater
+from toolkit.policies.retry import IN_PLACE
+from toolkit.receiving import copies
+from toolkit.receiving.consumer import Consumer, timeout_of
+from toolkit.receiving.context import Context, Sending
+from toolkit.receiving.settlement import HANDLERS_FAULT, Settlement
+from toolkit.topology.plan import Subscription
+from toolkit.transport.port import Delivery
+
+Decode = Callable[[bytes], Message]
+Decide = Callable[[Delivery, Context], Awaitable[Outcome]]
+
+ACK = Ack()
+QUARANTINE = Quarantine()
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A message with its context, as receiving middleware sees it."""
+
+    message: Message
+    context: Context
+
+
+class ReceivePipeline:
+    """Every step from a delivery to its settlement, for one consumer."""
+
+    def __init__(
+        self,
+        consumer: Consumer[Any],
+        subscription: Subscription,
+        settlement: Settlement,
+        *,
+        codec: Codec,
+        sending: Sending,
+        hooks: Hooks,
+        crash_budget: int,
+        middlewares: Sequence[Middleware[Incoming]] = (),
+    ) -> None:
+        self._subscription = subscription
+        self._policy = subscription.retry
+        self._settlement = settlement
+        self._codec = codec
+        self._sending = sending
+        self._hooks = hooks
+        self._crash_budget = crash_budget
+        self._decoders = _decoders(subscription, codec)
+        self._only_decoder = _only(self._decoders)
+        self._handle = compose(middlewares, _calling(consumer))
+        limit = timeout_of(consumer)
+        self._seconds: float | None = None if limit is None else limit.total_seconds()
+
+    async def receive(self, delivery: Delivery) -> None:
+        """One delivery, from its bytes to its one settlement."""
+        await self._receive(delivery, self._outcome)
+
+    async def receive_alone(self, delivery: Delivery) -> None:
+        """The same for a suspect, which is not sent to the suspects once more."""
+        await self._receive(delivery, self._handled)
+
+    async def bury(self, delivery: Delivery, outcome: DeadLetter) -> None:
+        """Dead-letters a delivery without handling it."""
+        await self._settlement.settle(delivery, self._context(delivery), outcome, 0.0)
+
+    async def _receive(self, delivery: Delivery, decide: Decide) -> None:
+        started = time.perf_counter()
+        context = self._context(delivery)
+        try:
+            outcome = await decide(delivery, context)
+            try:
+                await self._settlement.settle(delivery, context, outcome, started)
+            except HANDLERS_FAULT as error:
+                self._hooks.emit(Failed(**context.facts(), error=error))
+                outcome = self._decide(error, context)
+                await self._settlement.settle(delivery, context, outcome, started)
+        except asyncio.CancelledError:
+            if not delivery.is_settled:
+                delivery.give_back()
+                self._hooks.emit(HandedBack(**context.facts()))
+            raise
+
+    async def _outcome(self, delivery: Delivery, context: Context) -> Outcome:
+        if delivery.envelope.headers:
+            if delivery.earlier_deliveries > self._crash_budget:
+                return QUARANTINE
+            if (left := copies.due(delivery)) is not None:
+                return RetryLater(left, None, counts=False)
+        return await self._handled(delivery, context)
+
+    async def _handled(self, delivery: Delivery, context: Context) -> Outcome:
+        try:
+            message = self._decode(delivery)
+        except UndecodableError as error:
+            return DeadLetter("undecodable", error)
+        except UnhandledTypeError as error:
+            return DeadLetter("unhandled", error)
+        return await self._tried(Incoming(message, context))
+
+    async def _tried(self, incoming: Incoming) -> Outcome:
+        """Handles, in rounds: tries in place, then delays too short for the broker."""
+        context = incoming.context
+        while True:
+            try:
+                await self._round(incoming)
+                return ACK
+            except Exception as error:  # noqa: BLE001 - the boundary: an error becomes an outcome
+                outcome = self._decide(error, context)
+            if not isinstance(outcome, RetryLater) or outcome.delay >= IN_PLACE:
+                return outcome
+            await asyncio.sleep(outcome.delay.total_seconds())
+            context.rounds += 1
+
+    async def _round(self, incoming: Incoming) -> None:
+        """One try, and `immediately` more. tenacity comes in only once something has failed."""
+        try:
+            await self._run(incoming)
+        except Exception as error:
+            if not self._policy.immediately or not self._policy.is_retryable(error):
+                raise
+            retrying = AsyncRetrying(
+                stop=stop_after_attempt(self._policy.immediately),
+                retry=retry_if_exception(self._policy.is_retryable),
+                reraise=True,
+            )
+            await retrying(self._run, incoming)
+
+    async def _run(self, incoming: Incoming) -> None:
+        """The handler, once; a failure is told, whatever comes of it."""
+        incoming.context.begin_attempt()
+        try:
+            await self._within_time(incoming)
+        except Exception as error:
+            self._hooks.emit(Failed(**incoming.context.facts(), error=error))
+            raise
+
+    async def _within_time(self, incoming: Incoming) -> None:
+        consumer = incoming.context.consumer
+        deadline = asyncio.timeout(self._seconds)
+        try:
+            async with deadline:
+                await self._handle(incoming)
+        except TimeoutError as error:
+            if deadline.expired():
+                raise HandlerTimeoutError(consumer, self._seconds or 0) from error
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise HandlerCancelledError(
+                f"a CancelledError came out of {consumer} though nobody had cancelled it"
+            ) from error
+
+    def _decide(self, error: BaseException, context: Context) -> Outcome:
+        salt = zlib.crc32(f"{context.message_id}{context.rounds}".encode())
+        return self._policy.decide(error, rounds=context.rounds, salt=salt)
+
+    def _decode(self, delivery: Delivery) -> Message:
+        envelope = delivery.envelope
+        if not self._codec.accepts(envelope.content_type):
+            raise UndecodableError(
+                f"content type '{envelope.content_type}' can't be read here; "
+                f"send {self._codec.content_type}"
+            )
+        if envelope.content_encoding and envelope.content_encoding.lower() not in _PLAIN:
+            raise UndecodableError(
+                f"content encoding '{envelope.content_encoding}' can't be read here; send it plain"
+            )
+        return self._decoder(delivery)(envelope.body)
+
+    def _decoder(self, delivery: Delivery) -> Decode:
+        """By the message's type; without one by its routing key; at last, if there is just one
+        type here, that.
+        """
+        type_name = delivery.envelope.type
+        if type_name:
+            decoder = self._decoders.get(type_name)
+        else:
+            _, type_name = copies.origin_of(delivery)
+            decoder = self._decoders.get(type_name) or self._only_decoder
+        if decoder is None:
+            raise UnhandledTypeError(type_name or None, tuple(self._decoders))
+        return decoder
+
+    def _context(self, delivery: Delivery) -> Context:
+        subscription = self._subscription
+        return Context(
+            delivery,
+            queue=subscription.queue,
+            consumer=subscription.consumer,
+            sending=self._sending,
+        )
+
+
+_PLAIN = ("utf-8", "utf8", "identity")
+
+
+def _decoders(subscription: Subscription, codec: Codec) -> Mapping[str, Decode]:
+    return {contract.name: codec.decoder(contract.model) for contract in subscription.contracts}
+
+
+def _only(
+    decoders: Mapping[str, Decode],
+) -> Decode | None:
+    return next(iter(decoders.values())) if len(decoders) == 1 else None
+
+
+def _calling(consumer: Consumer[Any]) -> Step[Incoming]:
+    handle = consumer.handle
+
+    def call(incoming: Incoming) -> Any:
+        return handle(incoming.message, incoming.context)
+
+    return call

@@ -1,0 +1,110 @@
+"""Deliveries to a bounded set of workers.
+
+Receives deliveries from a transport, hands each to the pipeline in one of N workers. N means N:
+handlers that outlive a lost connection keep their slot.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from toolkit.transport.port import Delivery
+
+Receive = Callable[[Delivery], Awaitable[None]]
+
+log = structlog.get_logger("toolkit.pump")
+
+
+class Pump:
+    """The workers of one consumer."""
+
+    def __init__(self, name: str, receive: Receive, *, concurrency: int) -> None:
+        self._name = name
+        self._receive = receive
+        self._concurrency = concurrency
+        self._waiting: deque[Delivery] = deque()
+        self._arrived = asyncio.Semaphore(0)
+        self._open = asyncio.Event()
+        self._open.set()
+        self._is_draining = False
+        self._running = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._workers: list[asyncio.Task[None]] = []
+
+    @property
+    def running(self) -> int:
+        """How many messages are being handled now."""
+        return self._running
+
+    def start(self) -> None:
+        """Starts the workers."""
+        self._workers = [
+            asyncio.create_task(self._work(), name=f"{self._name} {number}")
+            for number in range(self._concurrency)
+        ]
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Takes a delivery; one that comes while draining is given back at once."""
+        if self._is_draining:
+            delivery.give_back()
+            return
+        self._waiting.append(delivery)
+        self._arrived.release()
+
+    def pause(self) -> None:
+        """Begins nothing further; what runs goes on."""
+        self._open.clear()
+
+    def resume(self) -> None:
+        """Begins again."""
+        self._open.set()
+
+    async def quiet(self) -> None:
+        """Returns once nothing is running; pause first."""
+        await self._quiet.wait()
+
+    def return_waiting(self) -> int:
+        """Gives back what has not begun, and takes nothing further. How many there were."""
+        self._is_draining = True
+        count = len(self._waiting)
+        while self._waiting:
+            self._waiting.popleft().give_back()
+        return count
+
+    async def stop(self) -> None:
+        """Cancels what still runs; the pipeline gives its message back."""
+        self.return_waiting()
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._workers = []
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.acquire()
+            if not self._open.is_set():
+                await self._open.wait()
+            if not self._waiting:
+                continue  # given back meanwhile
+            delivery = self._waiting.popleft()
+            if not delivery.is_live:
+                continue  # its channel is gone: the broker delivers it again
+            await self._handle(delivery)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        self._running += 1
+        self._quiet.clear()
+        try:
+            await self._receive(delivery)
+        except Exception:
+            # Not the handler's failure, which is an outcome, but a fault of the engine.
+            log.exception("the engine failed; the message goes back", pump=self._name)
+            if not delivery.is_settled:
+                delivery.reject()
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._quiet.set()
