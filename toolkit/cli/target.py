@@ -1,0 +1,58 @@
+"""From `module:service` to a service.
+
+Receives the text from the command line, hands a `Service` to the runner.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+from toolkit.errors import ConfigurationError
+from toolkit.service import Service
+
+
+def load(target: str) -> Service:
+    """The service, or what a function of that name returns.
+
+    Raises `ConfigurationError` that names what is missing.
+    """
+    module_name, _, attribute = target.partition(":")
+    if not module_name or not attribute:
+        raise ConfigurationError(
+            f"'{target}' names no service", ["write MODULE:NAME, such as 'shop.orders:service'"]
+        )
+    found = _attribute(_module(module_name), attribute)
+    if callable(found) and not isinstance(found, Service):
+        found = found()
+    if not isinstance(found, Service):
+        raise ConfigurationError(
+            f"'{target}' can't be run",
+            [f"it is a {type(found).__name__}; it must be a toolkit.Service or return one"],
+        )
+    return found
+
+
+def _module(name: str) -> object:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ConfigurationError(
+                f"there is no module '{name}'", [f"looked in {here} and in what is installed"]
+            ) from error
+        raise  # the module is there, and misses something itself: its own traceback says what
+
+
+def _attribute(module: object, path: str) -> object:
+    found = module
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise ConfigurationError(
+                f"'{path}' can't be found", [f"{found!r} has no '{name}'"]
+            ) from error
+    return found

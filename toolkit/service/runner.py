@@ -1,0 +1,96 @@
+"""One service as a process: signals, ordered shutdown, exit codes.
+
+Receives a service, hands an exit code to the command line.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import structlog
+
+from toolkit.errors import (
+    AccessRefusedError,
+    BrokerUnreachableError,
+    ConfigurationError,
+    ToolkitError,
+    TopologyError,
+)
+from toolkit.observability.logging import configure_logging, without_passwords
+from toolkit.service.service import Service
+
+STOPPED = 0
+UNEXPECTED = 1
+USAGE = 2
+UNAVAILABLE = 69  # sysexits.h: EX_UNAVAILABLE
+REFUSED = 77  # EX_NOPERM
+CONFIGURATION = 78  # EX_CONFIG
+BY_SIGNAL = 128  # plus the signal's number, as shells count
+
+log = structlog.get_logger("toolkit.runner")
+
+
+def exit_code_of(error: BaseException) -> int:
+    """What a process that ends with this error exits with."""
+    match error:
+        case TopologyError(differences=(), refusals=(_, *_)):
+            return REFUSED
+        case ConfigurationError():
+            return CONFIGURATION
+        case AccessRefusedError():
+            return REFUSED
+        case BrokerUnreachableError():
+            return UNAVAILABLE
+        case _:
+            return UNEXPECTED
+
+
+def run(make: Callable[[], Service]) -> int:
+    """Runs a service until a signal, and returns the exit code.
+
+    The first SIGTERM or SIGINT stops in order, up to the grace period; a second stops at once.
+    """
+    try:
+        service = make()
+    except ToolkitError as error:
+        return complain(error)
+    settings = service.settings
+    configure_logging(style=settings.log_format, level=settings.log_level)
+    try:
+        asyncio.run(_until_signal(service))
+    except ToolkitError as error:
+        return complain(error)
+    return STOPPED
+
+
+def complain(error: ToolkitError) -> int:
+    """Prints an error as a person reads it, and returns its exit code."""
+    sys.stderr.write(f"error: {without_passwords(str(error))}\n")
+    return exit_code_of(error)
+
+
+async def _until_signal(service: Service) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, number, stop)
+    starting = asyncio.create_task(service.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when="FIRST_COMPLETED")
+    if not starting.done():  # told to stop before it had started
+        starting.cancel()
+        await asyncio.wait({starting})
+        return
+    await starting
+    await stopping
+    await service.stop()
+
+
+def _on_signal(number: signal.Signals, stop: asyncio.Event) -> None:
+    if stop.is_set():
+        log.warning("stopping at once", signal=number.name)
+        os._exit(BY_SIGNAL + number)
+    log.info("stopping", signal=number.name)
+    stop.set()

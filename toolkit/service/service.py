@@ -1,0 +1,311 @@
+"""The composition root: consumers and producers become a running service.
+
+Receives declarations and settings, hands deliveries to pumps and messages to the transport. The
+order of start and stop is the whole point of this file.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from toolkit.errors import ConfigurationError, TransportError
+from toolkit.messages.codec import Codec, JsonCodec
+from toolkit.messages.contract import Contract
+from toolkit.messages.outgoing import Outgoing, Publication
+from toolkit.middleware import Middleware
+from toolkit.observability.hooks import Hooks
+from toolkit.observability.logging import LogHook
+from toolkit.receiving.consumer import Consumer, prefetch_of, problems_of, subscription_of
+from toolkit.receiving.pipeline import Incoming, ReceivePipeline
+from toolkit.receiving.pump import Pump
+from toolkit.receiving.quarantine import Quarantine
+from toolkit.receiving.settlement import Settlement
+from toolkit.sending.pipeline import SendPipeline
+from toolkit.sending.producer import Producer
+from toolkit.service.presentation import introduce
+from toolkit.service.settings import Settings
+from toolkit.topology import naming
+from toolkit.topology.declarations import Topology
+from toolkit.topology.plan import Subscription, plan, rungs_of, shared_queues
+from toolkit.transport.port import Subscriber, Transport
+from toolkit.transport.rabbitmq import RabbitTransport
+
+Lifespan = Callable[["Service"], AbstractAsyncContextManager[Any]]
+"""What a service needs around its work: `async with lifespan(service)` once it is connected,
+before the first message, and until after the last."""
+
+log = structlog.get_logger("toolkit.service")
+
+
+@asynccontextmanager
+async def _nothing_around(_: "Service") -> AsyncIterator[None]:
+    yield
+
+
+class Service:
+    """Consumers and producers under one name.
+
+    Everything is checked here, before anything connects: `ConfigurationError` lists all
+    problems. Use it as `async with service:`, or run it with `toolkit run module:service`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        consumers: Sequence[Consumer[Any]] = (),
+        producers: Sequence[type[Producer]] = (),
+        settings: Settings | None = None,
+        lifespan: Lifespan = _nothing_around,
+        receiving: Sequence[Middleware[Incoming]] = (),
+        sending: Sequence[Middleware[Outgoing]] = (),
+        codec: Codec | None = None,
+    ) -> None:
+        self.name = name
+        self.settings = settings or Settings()
+        self.consumers = tuple(consumers)
+        self.producers = tuple(producers)
+        self._check()
+        self.subscriptions = tuple(subscription_of(name, c) for c in self.consumers)
+        self._check_together()
+        self.topology: Topology = plan(name, self.subscriptions, self.published)
+        self.hooks = Hooks()
+        self._lifespan = lifespan
+        self._middlewares = tuple(receiving)
+        self._codec: Codec = codec or JsonCodec()
+        self._transport: Transport | None = None
+        self._pumps: list[Pump] = []
+        self._subscribers: list[Subscriber] = []
+        self._stack = AsyncExitStack()
+        self._sending = SendPipeline(
+            name,
+            self._publish,
+            self._codec,
+            self.hooks,
+            timeout=self.settings.publish_timeout,
+            max_body=self.settings.max_body,
+            middlewares=sending,
+        )
+        for producer in self.producers:
+            for declared in producer.declared():
+                self._sending.declare(declared.route())
+        LogHook(self.hooks, logs_success=self.settings.log_level == "debug")
+
+    @property
+    def published(self) -> tuple[Contract, ...]:
+        """What the producers declare."""
+        return tuple(d.contract for producer in self.producers for d in producer.declared())
+
+    @property
+    def broker(self) -> str:
+        """The broker and its version; no credentials."""
+        return self._running_transport().description
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is connected: between `start` and `stop`."""
+        return self._transport is not None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Queues whose consumer is not registered with the broker right now."""
+        queues = [naming.suspects_queue(self.name), *(s.queue for s in self.subscriptions)]
+        return tuple(
+            queue
+            for queue, subscriber in zip(queues, self._subscribers, strict=False)
+            if not subscriber.is_registered
+        )
+
+    def sending_for(self, producer: type[Producer]) -> SendPipeline:
+        """The way out for a declared producer; see `Producer`."""
+        if producer not in self.producers:
+            raise ConfigurationError(
+                f"{producer.__name__} can't publish",
+                [_undeclared(producer.__name__, self.name)],
+            )
+        return self._sending
+
+    async def start(self) -> None:
+        """Connects, declares, and begins to consume.
+
+        Raises `BrokerUnreachableError`, `AccessRefusedError` or `TopologyError`, with everything
+        closed again.
+        """
+        if self._transport is not None:
+            raise RuntimeError(f"service '{self.name}' is running already")
+        transport = RabbitTransport(
+            self.settings.rabbit_options(self.name), is_consuming=bool(self.consumers)
+        )
+        try:
+            await transport.open(self.topology)
+            self._transport = transport
+            await self._stack.enter_async_context(self._lifespan(self))
+            await self._consume(transport)
+        except BaseException:
+            await self._close(transport)
+            raise
+        introduce(self)
+
+    async def stop(self, grace: timedelta | None = None) -> None:
+        """Stops in order: no further deliveries, return what has not begun, wait for what has
+        up to `grace`, tell the broker, disconnect. Idempotent.
+        """
+        if self._transport is None:
+            return
+        transport = self._transport
+        await self._drain(self.settings.shutdown_grace if grace is None else grace)
+        await self._close(transport)
+        log.info("service stopped", service=self.name)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def _consume(self, transport: Transport) -> None:
+        if not self.consumers:
+            return
+        pipelines = {
+            subscription.queue: self._pipeline(consumer, subscription)
+            for consumer, subscription in zip(self.consumers, self.subscriptions, strict=True)
+        }
+        pumps = [
+            Pump(subscription.queue, pipelines[subscription.queue].receive, concurrency=slots)
+            for slots, subscription in zip(
+                (consumer.concurrency for consumer in self.consumers),
+                self.subscriptions,
+                strict=True,
+            )
+        ]
+        suspects = naming.suspects_queue(self.name)
+        alone = Pump(suspects, Quarantine(pipelines, pumps).receive, concurrency=1)
+        self._pumps = [alone, *pumps]
+        reading = [
+            (suspects, 1, alone),
+            *(
+                (subscription.queue, prefetch_of(consumer), pump)
+                for consumer, subscription, pump in zip(
+                    self.consumers, self.subscriptions, pumps, strict=True
+                )
+            ),
+        ]
+        for queue, prefetch, pump in reading:
+            pump.start()
+            self._subscribers.append(
+                await transport.subscribe(queue, prefetch=prefetch, deliver=pump.deliver)
+            )
+
+    def _pipeline(self, consumer: Consumer[Any], subscription: Subscription) -> ReceivePipeline:
+        settlement = Settlement(
+            self.name,
+            subscription,
+            rungs=rungs_of(self.subscriptions),
+            publish=self._publish_copy,
+            sending=self._sending,
+            hooks=self.hooks,
+        )
+        return ReceivePipeline(
+            consumer,
+            subscription,
+            settlement,
+            codec=self._codec,
+            sending=self._sending,
+            hooks=self.hooks,
+            crash_budget=self.settings.crash_budget,
+            middlewares=self._middlewares,
+        )
+
+    async def _drain(self, grace: timedelta) -> None:
+        await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
+        returned = sum(pump.return_waiting() for pump in self._pumps)
+        running = sum(pump.running for pump in self._pumps)
+        if returned or running:
+            log.info("draining", returned=returned, running=running, grace=str(grace))
+        try:
+            async with asyncio.timeout(grace.total_seconds()):
+                for pump in self._pumps:
+                    await pump.quiet()
+        except TimeoutError:
+            log.warning("the grace period is over", running=sum(p.running for p in self._pumps))
+        await asyncio.gather(*(pump.stop() for pump in self._pumps))
+
+    async def _close(self, transport: Transport) -> None:
+        await asyncio.gather(*(pump.stop() for pump in self._pumps))
+        self._pumps, self._subscribers = [], []
+        try:
+            await self._stack.aclose()
+        finally:
+            self._stack = AsyncExitStack()
+            self._transport = None
+            await transport.close()
+
+    async def _publish(self, publication: Publication, timeout: timedelta) -> None:
+        await self._running_transport().publish(publication, timeout=timeout)
+
+    async def _publish_copy(self, publication: Publication) -> None:
+        await self._publish(publication, self.settings.publish_timeout)
+
+    def _running_transport(self) -> Transport:
+        if self._transport is None:
+            raise TransportError(
+                f"service '{self.name}' isn't running; use `async with service:` around this, "
+                "or `toolkit run`"
+            )
+        return self._transport
+
+    def _check(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise ConfigurationError(f"Service '{self.name}' can't work", problems)
+
+    def _problems(self) -> Iterator[str]:
+        if problem := naming.service_problem(self.name):
+            yield problem
+        for consumer in self.consumers:
+            yield from problems_of(consumer, crash_budget=self.settings.crash_budget)
+        listed: tuple[object, ...] = self.producers
+        for producer in listed:
+            if isinstance(producer, type) and issubclass(producer, Producer):
+                yield from producer.problems()
+            else:
+                yield f"{producer!r} is not a producer class; pass the class, not an instance"
+
+    def _check_together(self) -> None:
+        """What can only be seen once each part is right by itself."""
+        problems = [*shared_queues(self.subscriptions), *self._shared_names()]
+        if problems:
+            raise ConfigurationError(f"Service '{self.name}' can't work", problems)
+
+    def _shared_names(self) -> Iterator[str]:
+        known: dict[str, Contract] = {}
+        consumed = (contract for s in self.subscriptions for contract in s.contracts)
+        for contract in (*consumed, *self.published):
+            other = known.setdefault(contract.name, contract)
+            if other.model is not contract.model:
+                yield (
+                    f"{_path(other)} and {_path(contract)} are both called '{contract.name}'; "
+                    "names are unique within a service"
+                )
+
+
+def _path(contract: Contract) -> str:
+    return f"{contract.model.__module__}.{contract.model.__qualname__}"
+
+
+def _undeclared(producer: str, service: str) -> str:
+    return (
+        f"it isn't among the producers of service '{service}'; "
+        f"add it: Service('{service}', producers=[{producer}])"
+    )
