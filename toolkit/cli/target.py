@@ -4,7 +4,9 @@ Receives the text from the command line, hands a `Service` to the runner.
 """
 
 import importlib
+import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.errors import ConfigurationError
@@ -17,19 +19,29 @@ def load(target: str) -> Service:
     Raises `ConfigurationError` that names what is missing.
     """
     module_name, _, attribute = target.partition(":")
-    if not module_name or not attribute:
+    if not attribute or not all(part.isidentifier() for part in module_name.split(".")):
         raise ConfigurationError(
             f"'{target}' names no service", ["write MODULE:NAME, such as 'shop.orders:service'"]
         )
     found = _attribute(_module(module_name), attribute)
     if callable(found) and not isinstance(found, Service):
-        found = found()
+        found = _called(target, found)
     if not isinstance(found, Service):
         raise ConfigurationError(
             f"'{target}' can't be run",
             [f"it is a {type(found).__name__}; it must be a toolkit.Service or return one"],
         )
     return found
+
+
+def _called(target: str, make: Callable[..., object]) -> object:
+    try:
+        inspect.signature(make).bind()
+    except TypeError as error:
+        raise ConfigurationError(
+            f"'{target}' can't be run", [f"it can't be called without arguments: {error}"]
+        ) from error
+    return make()
 
 
 def _module(name: str) -> object:

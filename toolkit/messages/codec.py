@@ -8,13 +8,16 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
-from toolkit.errors import UndecodableError
+from toolkit.errors import ContractError, UndecodableError
 from toolkit.messages.contract import Message
 
 M = TypeVar("M", bound=Message)
 
 _MOST_ERRORS_SHOWN = 5
+_MOST_ERRORS_READ = 500
+_LONGEST_ERROR = 200  # characters
 
 
 class Codec(Protocol):
@@ -30,7 +33,7 @@ class Codec(Protocol):
         ...
 
     def encode(self, message: Message) -> bytes:
-        """The body for a message."""
+        """The body for a message. Raises `ContractError` for what has no such form."""
         ...
 
     def decoder(self, model: type[M]) -> Callable[[bytes], M]:
@@ -51,8 +54,11 @@ class JsonCodec:
         return label in ("application/json", "text/json") or label.endswith("+json")
 
     def encode(self, message: Message) -> bytes:
-        """The message as compact JSON."""
-        return message.__pydantic_serializer__.to_json(message)
+        """The message as compact JSON, with its fields' aliases. Raises `ContractError`."""
+        try:
+            return message.__pydantic_serializer__.to_json(message, by_alias=True)
+        except PydanticSerializationError as error:
+            raise ContractError(f"this {type(message).__name__} is no JSON: {error}") from error
 
     def decoder(self, model: type[M]) -> Callable[[bytes], M]:
         """A decoder that reports at most five of pydantic's errors, without the values."""
@@ -62,18 +68,24 @@ class JsonCodec:
             try:
                 return validate(body)  # type: ignore[no-any-return]
             except ValidationError as error:
-                raise UndecodableError(_sentence(model, error)) from error
+                raise UndecodableError(_sentence(model, error)) from None
+            except Exception as error:
+                kind = type(error).__name__
+                raise UndecodableError(f"not a {model.__name__}: {kind} in a validator") from error
 
         return decode
 
 
 def _sentence(model: type[Message], error: ValidationError) -> str:
+    """The first few errors. A body can bring about as many as it has bytes, so count first."""
+    count = error.error_count()
+    if count > _MOST_ERRORS_READ:
+        return f"not a {model.__name__}: {count:,} errors"
     details = error.errors(include_url=False, include_context=False, include_input=False)
     shown = [
-        f"{'.'.join(map(str, detail['loc'])) or 'body'}: {detail['msg']}"
+        f"{'.'.join(map(str, detail['loc'])) or 'body'}: {detail['msg']}"[:_LONGEST_ERROR]
         for detail in details[:_MOST_ERRORS_SHOWN]
     ]
-    more = len(details) - len(shown)
-    if more:
-        shown.append(f"and {more} more")
+    if count > len(shown):
+        shown.append(f"and {count - len(shown)} more")
     return f"not a {model.__name__}: {'; '.join(shown)}"

@@ -38,7 +38,7 @@ class Message(BaseModel):
     Unknown fields are ignored, so a sender may add fields before its receivers know them.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     __contract__: ClassVar[Contract | None] = None
     __kind__: ClassVar[Kind]
@@ -48,6 +48,8 @@ class Message(BaseModel):
         cls.__contract__ = None
         if name is None:
             return  # an abstract base for other contracts
+        if not hasattr(cls, "__kind__"):
+            raise ContractError(f"{cls.__qualname__}: derive from Event or Command, not Message")
         if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
             raise ContractError(
                 f"{cls.__qualname__}: '{name}' is no name for a message; use lower-case words "

@@ -14,15 +14,16 @@ Headers = dict[str, Any]
 class Envelope:
     """One message as AMQP knows it. Treated as immutable: make another with `dataclasses.replace`.
 
-    Field names are those of AMQP 0-9-1's basic class; `expiration` is in milliseconds,
-    as a string, as it is on the wire.
+    Field names are those of AMQP 0-9-1's basic class; `expiration` is in milliseconds, as a
+    string, as it is on the wire; a `timestamp` that is no date stays a number. Text that wasn't
+    UTF-8 has lone surrogates where the bytes were (PEP 383), and goes out as it came.
     """
 
     body: bytes
     message_id: str | None = None
     type: str | None = None
     correlation_id: str | None = None
-    timestamp: datetime | None = None
+    timestamp: datetime | int | None = None
     app_id: str | None = None
     content_type: str | None = None
     content_encoding: str | None = None
@@ -33,3 +34,5 @@ class Envelope:
     user_id: str | None = None
     cluster_id: str | None = None
     headers: Headers = field(default_factory=dict)
+    unreadable: str | None = None
+    """Why the properties could not be read; they are missing here then."""

@@ -36,11 +36,17 @@ ORIGINAL_EXPIRATION: Final = "original-expiration"
 """A copy must not expire where it waits, so the time to live travels as a header."""
 ORIGINAL_USER_ID: Final = "original-user-id"
 """Brokers refuse a `user_id` that is not the publisher's own, so a copy names it here."""
+ORIGINAL_MESSAGE_ID: Final = "original-message-id"
+"""An id that is no UTF-8 text; the copy has a new one."""
+ORIGINAL_PROPERTIES: Final = "original-properties"
+"""The whole property list of a message, byte for byte, where it could not be read."""
 DROPPED_HEADERS: Final = "dropped-headers"
 """Names of headers that a dead letter had no room for."""
 
 DELIVERY_COUNT: Final = "x-delivery-count"
 ACQUIRED_COUNT: Final = "x-acquired-count"
+
+_LARGEST_COUNT = 2**31 - 1
 
 _BROKERS_OWN = frozenset({"x-death", DELIVERY_COUNT, ACQUIRED_COUNT, "CC", "BCC"})
 _BROKERS_OWN_PREFIXES = ("x-first-death-", "x-last-death-", "x-opt-")
@@ -61,11 +67,14 @@ def without_brokers_own(headers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def count(headers: Mapping[str, Any], name: str) -> int:
-    """A header that counts something; 0 where it is absent, negative or no number."""
+    """A header that counts something; 0 where it is absent, negative or no number.
+
+    A stranger's absurd number counts as a very large one, to which we can still add.
+    """
     value = headers.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return 0
-    return value
+    return min(value, _LARGEST_COUNT)
 
 
 def text(headers: Mapping[str, Any], name: str) -> str | None:
@@ -81,9 +90,9 @@ def moment(headers: Mapping[str, Any], name: str) -> datetime | None:
         return None
     try:
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def format_moment(value: datetime) -> str:

@@ -24,6 +24,7 @@ from toolkit.observability.events import (
     SettlementFailed,
 )
 from toolkit.observability.hooks import Hooks
+from toolkit.policies.dead_letter import said
 from toolkit.policies.duration import format_duration
 
 Format = Literal["auto", "pretty", "json"]
@@ -63,7 +64,7 @@ def configure_logging(
         if is_pretty
         else structlog.processors.JSONRenderer(default=str)
     )
-    rendering: list[Any] = [structlog.processors.format_exc_info, _redact, renderer]
+    rendering: list[Any] = [structlog.processors.format_exc_info, _Safely(renderer)]
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -82,14 +83,15 @@ def configure_logging(
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key, value in event.items():
-        if isinstance(value, str):
-            if "://" in value:
-                event[key] = without_passwords(value)
-        elif isinstance(value, BaseException):
-            event[key] = without_passwords(f"{type(value).__name__}: {value}")
-    return event
+class _Safely:
+    """A renderer whose line holds no password and can be written to any stream."""
+
+    def __init__(self, renderer: Any) -> None:
+        self._renderer = renderer
+
+    def __call__(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
+        line = without_passwords(str(self._renderer(logger, name, event)))
+        return line.encode("utf-8", "backslashreplace").decode()
 
 
 class LogHook:
@@ -169,5 +171,5 @@ def _who(event: MessageEvent) -> dict[str, Any]:
 
 
 def _told(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {said(error)}"
     return text if len(text) <= 500 else f"{text[:500]}..."

@@ -77,7 +77,7 @@ class FaultRecord:
         record: Headers = {
             wire.DEAD_REASON: self.reason,
             wire.ERROR_TYPE: error_type(self.error),
-            wire.ERROR_MESSAGE: _shortened(str(self.error), 200 if brief else _LONGEST_MESSAGE),
+            wire.ERROR_MESSAGE: _shortened(said(self.error), 200 if brief else _LONGEST_MESSAGE),
             wire.ERROR_FINGERPRINT: fingerprint(self.error),
             wire.ATTEMPTS: self.attempts,
             wire.FIRST_FAILED_AT: wire.format_moment(self.first_failed_at),
@@ -102,6 +102,14 @@ def error_type(error: BaseException) -> str:
         if kind.__module__ == "builtins"
         else (f"{kind.__module__}.{kind.__qualname__}")
     )
+
+
+def said(error: BaseException) -> str:
+    """The error's text, even if it can't say it."""
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001 - somebody's `__str__`, while we report their error
+        return f"<{type(error).__name__} whose text can't be made: {type(broken).__name__}>"
 
 
 def stack_of(error: BaseException) -> str:

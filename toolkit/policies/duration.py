@@ -16,20 +16,22 @@ _UNITS = {
     "s": timedelta(seconds=1),
     "ms": timedelta(milliseconds=1),
 }
-_PART = re.compile(r"(\d+)(ms|[dhms])")
-_WHOLE = re.compile(r"(?:\d+(?:ms|[dhms]))+")
+_PART = re.compile(r"([0-9]+)(ms|[dhms])")
+_WHOLE = re.compile(r"(?:[0-9]+(?:ms|[dhms]))+")
+_GRAIN = timedelta(milliseconds=1)  # what a broker's TTL is counted in
+_MOST_DIGITS = 10
 _LONGEST = timedelta(days=24)  # a broker's TTL is at most 2**32 - 1 ms; older ones take 2**31 - 1
 
 
 def parse_duration(value: Duration) -> timedelta:
-    """A length of time, positive or zero, 24 days at most.
+    """A length of time, positive or zero, 24 days at most, in whole milliseconds (rounded up).
 
     Raises `ValueError` with a sentence that shows the accepted form.
     """
     parsed = value if isinstance(value, timedelta) else _parse(value)
     if not timedelta(0) <= parsed <= _LONGEST:
         raise ValueError(f"{value!r} is not between 0 and {format_duration(_LONGEST)}")
-    return parsed
+    return -(-parsed // _GRAIN) * _GRAIN
 
 
 def parse_optional(value: Duration | None) -> timedelta | None:
@@ -44,7 +46,7 @@ def _parse(text: object) -> timedelta:
             "'500ms', '30s', '5m', '1m30s', '2h' or '7d'"
         )
     parts = _PART.findall(text)
-    if sum(len(number) for number, _ in parts) > 18:
+    if any(len(number) > _MOST_DIGITS for number, _ in parts):
         raise ValueError(f"{text!r} is far too long a duration")
     return sum((int(number) * _UNITS[unit] for number, unit in parts), timedelta(0))
 

@@ -24,6 +24,7 @@ IN_PLACE = timedelta(seconds=1)
 """Delays under this are waited for in the consumer's slot, not on the broker."""
 
 _MOST_TRIES = 1_000
+_LARGEST_FACTOR = 1_000
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -45,7 +46,7 @@ class Retry:
     steps: tuple[Step, ...]
     on: Errors
     never: Errors
-    unless_asked: Errors = field(repr=False)
+    asked: Errors = field(repr=False)
 
     def __init__(
         self,
@@ -83,19 +84,14 @@ class Retry:
         """
         problems = []
         steps: tuple[Step, ...] = ()
-        start = end = timedelta(0)
-        if factor < 1:
-            problems.append(f"factor: {factor} would shorten the delays; use 1 or more")
+        if not 1 <= factor <= _LARGEST_FACTOR:
+            problems.append(f"factor: {factor} is not between 1 and {_LARGEST_FACTOR}")
         if not 0 <= jitter <= 1:
             problems.append(f"jitter: {jitter} is not between 0 and 1")
         if not 0 <= attempts <= _MOST_TRIES:
             problems.append(f"attempts: {attempts} is not between 0 and {_MOST_TRIES}")
-        try:
-            start, end = parse_duration(first), parse_duration(cap)
-            if not start:
-                problems.append("first: must be longer than zero")
-        except ValueError as error:
-            problems.append(f"first or cap: {error}")
+        start = _positive("first", first, problems)
+        end = _positive("cap", cap, problems)
         if not problems:
             steps = backoff.exponential(
                 first=start, factor=factor, cap=end, attempts=attempts, jitter=jitter
@@ -121,15 +117,14 @@ class Retry:
 
     def is_retryable(self, error: BaseException) -> bool:
         """Whether another try could help, whatever the budget."""
-        if isinstance(error, Verdict):
-            return False
         leaves = tuple(_leaves(error))
-        if any(isinstance(leaf, self.never) for leaf in leaves):
+        if any(isinstance(leaf, (Verdict, *self.never)) for leaf in leaves):
             return False
         return all(self._is_wanted(leaf) for leaf in leaves)
 
     def _is_wanted(self, error: BaseException) -> bool:
-        return isinstance(error, self.on) and not isinstance(error, self.unless_asked)
+        is_permanent = isinstance(error, PERMANENT) and not isinstance(error, self.asked)
+        return isinstance(error, self.on) and not is_permanent
 
     def decide(self, error: BaseException, *, rounds: int, salt: int = 0) -> Outcome:
         """What becomes of a message whose tries in place are over.
@@ -176,15 +171,25 @@ def _fill(
     if problems:
         raise ConfigurationError("This retry policy can't work", problems)
     asked = tuple(error for error in on if error not in (Exception, BaseException))
-    unless_asked = tuple(error for error in PERMANENT if not issubclass(error, asked))
     for name, value in (
         ("immediately", immediately),
         ("steps", steps),
         ("on", on),
         ("never", never),
-        ("unless_asked", unless_asked),
+        ("asked", asked),
     ):
         object.__setattr__(policy, name, value)
+
+
+def _positive(name: str, value: Duration, problems: list[str]) -> timedelta:
+    try:
+        parsed = parse_duration(value)
+    except ValueError as error:
+        problems.append(f"{name}: {error}")
+        return timedelta(0)
+    if not parsed:
+        problems.append(f"{name}: must be longer than zero")
+    return parsed
 
 
 def _as_errors(name: str, errors: object, problems: list[str]) -> Errors:

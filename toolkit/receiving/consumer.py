@@ -152,5 +152,5 @@ def _problems_of_policies(consumer: Consumer[Any], crash_budget: int) -> Iterato
         value = getattr(consumer, name)
         if not isinstance(value, kind):
             yield f"`{name}` must be a {kind.__name__}, not {value!r}"
-            return
-    yield from consumer.queue.problems(crash_budget)
+    if isinstance(consumer.queue, QueueOptions):
+        yield from consumer.queue.problems(crash_budget)

@@ -81,8 +81,9 @@ class Context:
 
     @property
     def published_at(self) -> datetime | None:
-        """When it was published, by the sender's clock, in whole seconds."""
-        return self._delivery.envelope.timestamp
+        """When it was published, by the sender's clock, in whole seconds; None if unsaid."""
+        timestamp = self._delivery.envelope.timestamp
+        return timestamp if isinstance(timestamp, datetime) else None
 
     @property
     def log(self) -> Any:

@@ -21,6 +21,8 @@ from toolkit.transport.port import Delivery
 
 _PERSISTENT = 2
 _LONGEST_LIST = 1_000
+_LONGEST_NAME = 255  # AMQP 0-9-1, section 4.2.5.3
+_LONGEST_WAIT = timedelta(days=25)  # a little more than the longest delay that can be declared
 
 
 def origin_of(delivery: Delivery) -> tuple[str, str]:
@@ -28,7 +30,7 @@ def origin_of(delivery: Delivery) -> tuple[str, str]:
     headers = delivery.envelope.headers
     exchange = wire.text(headers, wire.ORIGINAL_EXCHANGE)
     key = wire.text(headers, wire.ORIGINAL_ROUTING_KEY)
-    if exchange is None or key is None:
+    if exchange is None or key is None or max(len(exchange), len(key)) > _LONGEST_NAME:
         return delivery.exchange, delivery.routing_key
     return exchange, key
 
@@ -105,7 +107,7 @@ def due(delivery: Delivery) -> timedelta | None:
     if moment is None:
         return None
     left = moment - datetime.now(UTC)
-    return left if left > timedelta(0) else None
+    return left if timedelta(0) < left < _LONGEST_WAIT else None
 
 
 def _carried(delivery: Delivery) -> Headers:
@@ -118,15 +120,26 @@ def _carried(delivery: Delivery) -> Headers:
         kept[wire.ORIGINAL_EXPIRATION] = envelope.expiration
     if envelope.user_id is not None:
         kept[wire.ORIGINAL_USER_ID] = envelope.user_id
+    if envelope.message_id is not None and not _is_text(envelope.message_id):
+        kept[wire.ORIGINAL_MESSAGE_ID] = envelope.message_id
     return headers | kept
+
+
+def _is_text(message_id: str) -> bool:
+    """Whether a broker's answer that names this id can be read by every client."""
+    try:
+        return bool(message_id.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _copy(delivery: Delivery, headers: Headers) -> Envelope:
     envelope = delivery.envelope
+    message_id = envelope.message_id
     return replace(
         envelope,
         headers=headers,
-        message_id=envelope.message_id or uuid4().hex,
+        message_id=message_id if message_id and _is_text(message_id) else uuid4().hex,
         delivery_mode=_PERSISTENT,
         expiration=None,
         user_id=None,

@@ -109,7 +109,7 @@ class ReceivePipeline:
         if delivery.envelope.headers:
             if delivery.earlier_deliveries > self._crash_budget:
                 return QUARANTINE
-            if (left := copies.due(delivery)) is not None:
+            if self._policy.rungs and (left := copies.due(delivery)) is not None:
                 return RetryLater(left, None, counts=False)
         return await self._handled(delivery, context)
 
@@ -183,6 +183,8 @@ class ReceivePipeline:
 
     def _decode(self, delivery: Delivery) -> Message:
         envelope = delivery.envelope
+        if envelope.unreadable:
+            raise UndecodableError(envelope.unreadable)
         if not self._codec.accepts(envelope.content_type):
             raise UndecodableError(
                 f"content type '{envelope.content_type}' can't be read here; "

@@ -57,7 +57,7 @@ class Route:
             contract,
             naming.COMMANDS if is_command else naming.EVENTS,
             is_command or is_required,
-            priority,
+            _priority(priority),
             None if ttl is None else _milliseconds(ttl),
         )
 

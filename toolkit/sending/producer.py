@@ -4,7 +4,7 @@ Receives messages from the user's code, hands them to the sending pipeline.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, overload
 
@@ -153,43 +153,45 @@ class _Source(Generic[M]):
     """Messages of either kind of iterable, numbered, for many readers at once."""
 
     def __init__(self, messages: Iterable[M] | AsyncIterable[M]) -> None:
+        self._messages = aiter(messages) if isinstance(messages, AsyncIterable) else iter(messages)
         self._turn = asyncio.Lock()
         self._position = -1
         self._is_over = False
         self.error: Exception | None = None
-        self._sync: Iterator[M] | None = None
-        self._async: AsyncIterator[M] | None = None
-        if isinstance(messages, AsyncIterable):
-            self._async = aiter(messages)
-        else:
-            self._sync = iter(messages)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> tuple[int, M]:
-        async with self._turn:
-            if self._is_over:
-                raise StopAsyncIteration
-            try:
-                message = await self._next()
-            except (StopIteration, StopAsyncIteration):
-                self._is_over = True
-                raise StopAsyncIteration from None
-            except Exception as error:  # noqa: BLE001 - the caller's own; raised by `many`
-                self._is_over, self.error = True, error
-                raise StopAsyncIteration from None
-            self._position += 1
-            return self._position, message
+        try:
+            message = await self._next()
+        except (StopIteration, StopAsyncIteration):
+            raise StopAsyncIteration from None
+        except Exception as error:  # noqa: BLE001 - the caller's own; raised by `many`
+            self._is_over, self.error = True, error
+            raise StopAsyncIteration from None
+        self._position += 1
+        return self._position, message
 
     async def _next(self) -> M:
-        if self._async is not None:
-            return await anext(self._async)
-        assert self._sync is not None
+        if self._is_over:
+            raise StopAsyncIteration
+        if isinstance(self._messages, AsyncIterator):
+            async with self._turn:  # a generator can't be asked twice at once
+                if self._is_over:
+                    raise StopAsyncIteration
+                return await self._ended(anext(self._messages))
+        for message in self._messages:
+            return message
+        self._is_over = True
+        raise StopAsyncIteration
+
+    async def _ended(self, coming: Awaitable[M]) -> M:
         try:
-            return next(self._sync)
-        except StopIteration:
-            raise StopAsyncIteration from None
+            return await coming
+        except StopAsyncIteration:
+            self._is_over = True
+            raise
 
 
 class _Declared(Generic[M]):
@@ -221,7 +223,7 @@ class _Declared(Generic[M]):
             yield f"{self.name}: {self.model.__name__} is a {contract.kind}; use {other}(...)"
         try:
             self.route()
-        except ValueError as error:
+        except (ValueError, ContractError) as error:
             yield f"{self.name}: {error}"
 
     @property

@@ -25,7 +25,7 @@ from toolkit.receiving.pipeline import Incoming, ReceivePipeline
 from toolkit.receiving.pump import Pump
 from toolkit.receiving.quarantine import Quarantine
 from toolkit.receiving.settlement import Settlement
-from toolkit.sending.pipeline import SendPipeline
+from toolkit.sending.pipeline import Route, SendPipeline
 from toolkit.sending.producer import Producer
 from toolkit.service.presentation import introduce
 from toolkit.service.settings import Settings
@@ -284,7 +284,11 @@ class Service:
 
     def _check_together(self) -> None:
         """What can only be seen once each part is right by itself."""
-        problems = [*shared_queues(self.subscriptions), *self._shared_names()]
+        problems = [
+            *shared_queues(self.subscriptions),
+            *self._shared_names(),
+            *self._disagreements(),
+        ]
         if problems:
             raise ConfigurationError(f"Service '{self.name}' can't work", problems)
 
@@ -298,6 +302,19 @@ class Service:
                     f"{_path(other)} and {_path(contract)} are both called '{contract.name}'; "
                     "names are unique within a service"
                 )
+
+    def _disagreements(self) -> Iterator[str]:
+        """One message type that two producers declare with other options."""
+        known: dict[Contract, Route] = {}
+        for producer in self.producers:
+            for declared in producer.declared():
+                route = declared.route()
+                if known.setdefault(route.contract, route) != route:
+                    yield (
+                        f"{producer.__name__}.{declared.name} declares "
+                        f"{route.contract.model.__name__} with other options than before; "
+                        "declare a message type once"
+                    )
 
 
 def _path(contract: Contract) -> str:

@@ -5,9 +5,9 @@ at once, and none repeats a secret.
 """
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from toolkit.errors import SettingsError
@@ -22,27 +22,58 @@ def _duration(value: Any) -> Any:
     return parse_duration(value) if isinstance(value, str | timedelta) else value
 
 
-Seconds = Annotated[timedelta, BeforeValidator(_duration)]
+def _is_positive(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("must be longer than zero")
+    return value
+
+
+def _is_heartbeat(value: timedelta) -> timedelta:
+    if not timedelta(seconds=1) <= value <= timedelta(minutes=10):
+        raise ValueError("must be between 1s and 10m; 5s to 20s is recommended")
+    return value
+
+
+def _is_address(value: SecretStr) -> SecretStr:
+    urls = _split(value)
+    problems = [
+        f"address {number} {problem}"
+        for number, url in enumerate(urls, start=1)
+        if (problem := address_problem(url))
+    ]
+    if problems or not urls:
+        raise ValueError("; ".join(problems) or "names no address")
+    return value
+
+
+def _split(urls: SecretStr) -> tuple[str, ...]:
+    return tuple(url.strip() for url in urls.get_secret_value().split(",") if url.strip())
+
+
+Length = Annotated[timedelta, BeforeValidator(_duration)]
 """A length of time, written like "30s"."""
+PositiveLength = Annotated[Length, AfterValidator(_is_positive)]
 
 
 class Settings(BaseSettings):
     """How a service reaches its broker and how it behaves.
 
     `amqp_url` may name several nodes of a cluster, separated by commas. Durations are written
-    like "30s". Raises `SettingsError` with every problem.
+    like "30s"; `max_body` is in bytes. Raises `SettingsError` with every problem.
     """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    amqp_url: SecretStr = SecretStr("amqp://guest:guest@localhost/")
+    amqp_url: Annotated[SecretStr, AfterValidator(_is_address)] = SecretStr(
+        "amqp://guest:guest@localhost/"
+    )
     topology: Literal["declare", "check", "off"] = "declare"
-    connect_timeout: Seconds = timedelta(seconds=30)
-    heartbeat: Seconds = timedelta(seconds=10)
-    publish_timeout: Seconds = timedelta(seconds=30)
-    shutdown_grace: Seconds = timedelta(seconds=25)
+    connect_timeout: PositiveLength = timedelta(seconds=30)
+    heartbeat: Annotated[Length, AfterValidator(_is_heartbeat)] = timedelta(seconds=10)
+    publish_timeout: PositiveLength = timedelta(seconds=30)
+    shutdown_grace: Length = timedelta(seconds=25)
     max_body: int | None = Field(default=None, ge=1)
     crash_budget: int = Field(default=3, ge=1, le=100)
     log_level: Level = "info"
@@ -54,32 +85,10 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError("The settings can't be used", _problems(error)) from None
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        problems = [
-            f"amqp_url: address {number} {problem}"
-            for number, url in enumerate(self.urls, start=1)
-            if (problem := address_problem(url))
-        ]
-        if not self.urls:
-            problems.append("amqp_url: names no address")
-        if not timedelta(seconds=1) <= self.heartbeat <= timedelta(minutes=10):
-            problems.append("heartbeat: must be between 1s and 10m; 5s to 20s is recommended")
-        problems += [
-            f"{name}: must be longer than zero"
-            for name in ("connect_timeout", "publish_timeout")
-            if not getattr(self, name)
-        ]
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
-
     @property
     def urls(self) -> tuple[str, ...]:
         """The addresses, with their passwords: not for people to read."""
-        return tuple(
-            url.strip() for url in self.amqp_url.get_secret_value().split(",") if url.strip()
-        )
+        return _split(self.amqp_url)
 
     def rabbit_options(self, service: str) -> RabbitOptions:
         """What the transport needs to know."""
@@ -94,14 +103,9 @@ class Settings(BaseSettings):
 
 def _problems(error: ValidationError) -> list[str]:
     """One sentence for each, with the variable's name and without its value."""
-    problems = []
-    for detail in error.errors(include_url=False, include_input=False, include_context=False):
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["loc"]:
-            name = "_".join(str(part) for part in detail["loc"]).upper()
-            problems.append(f"{PREFIX}{name}: {message}")
-        else:
-            for line in message.splitlines():
-                name, _, rest = line.partition(": ")
-                problems.append(f"{PREFIX}{name.upper()}: {rest}")
-    return problems
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    return [
+        f"{PREFIX}{'_'.join(map(str, detail['loc'])).upper()}: "
+        f"{detail['msg'].removeprefix('Value error, ')}"
+        for detail in details
+    ]

@@ -66,6 +66,8 @@ class Supervisor:
         )
         self._alive[worker] = process
         log.info("worker started", worker=worker, pid=process.pid)
+        if self._stop.is_set():  # told to stop while it was being born
+            process.terminate()
         try:
             return await process.wait()
         finally:

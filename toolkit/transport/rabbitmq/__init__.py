@@ -2,7 +2,8 @@
 
 In reading order: `options` (what it is told), `translate` (their words and ours), `connection`
 (one connection, kept alive), `channel` (calls that end), `declare` (the topology), `publish`
-(messages out), `consume` (messages in), `adapter` (the port, put together).
+(messages out), `consume` (messages in), `wire` and `guard` (what a
+stranger sent, byte for byte), `adapter` (the port, put together).
 """
 
 from toolkit.transport.rabbitmq.adapter import RabbitTransport

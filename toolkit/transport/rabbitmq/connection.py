@@ -18,6 +18,7 @@ from typing import Any
 
 import aio_pika
 import structlog
+from aio_pika import Connection
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
@@ -61,10 +62,13 @@ class Link:
         options: RabbitOptions,
         purpose: str,
         on_return: Callable[[OneConnection], Awaitable[None]] | None = None,
+        *,
+        connection_class: type[Connection] = Connection,
     ) -> None:
         self._options = options
         self._purpose = purpose
         self._on_return = on_return
+        self._connection_class = connection_class
         self._urls = [self._with_heartbeat(URL(url)) for url in options.urls]
         random.shuffle(self._urls)
         self._connection: OneConnection | None = None
@@ -159,7 +163,9 @@ class Link:
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 connection = await aio_pika.connect(
-                    url, client_properties={"connection_name": self.name}
+                    url,
+                    client_properties={"connection_name": self.name},
+                    connection_class=self._connection_class,
                 )
         except asyncio.CancelledError as error:
             if was_cancelled():

@@ -3,7 +3,7 @@
 Receives values from the service's settings, hands them to connections and publishers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -20,7 +20,7 @@ class RabbitOptions:
     connection; later ones are tried for ever.
     """
 
-    urls: tuple[str, ...]
+    urls: tuple[str, ...] = field(repr=False)  # with their passwords
     service: str
     heartbeat: timedelta = timedelta(seconds=10)
     connect_timeout: timedelta = timedelta(seconds=30)
@@ -32,7 +32,7 @@ def redacted(url: str | URL) -> str:
     parsed = URL(url)
     if parsed.password:
         parsed = parsed.with_password("***")
-    return str(parsed.with_query(None))
+    return str(parsed.with_query(None).with_fragment(None))
 
 
 def address_problem(url: str) -> str | None:
@@ -40,8 +40,10 @@ def address_problem(url: str) -> str | None:
     try:
         parsed = URL(url)
         port = parsed.port
-    except ValueError as error:
-        return f"is not a URL ({error})"
+    except ValueError:
+        return "is not a URL; use amqp://user:password@host:5672/virtual-host"
+    if parsed.fragment or "#" in url:
+        return "has a '#' in it; write %23 for one in a password"
     if parsed.scheme not in ("amqp", "amqps"):
         return f"begins with '{parsed.scheme}://'; use amqp:// or amqps://"
     if not parsed.host:

@@ -17,9 +17,6 @@ from typing import TypedDict
 
 from aiormq import exceptions as foreign
 from aiormq.channel import Channel as WireChannel
-from pamqp.commands import Basic
-from pamqp.exceptions import PAMQPException
-from pamqp.header import ContentHeader
 
 from toolkit.errors import (
     ConnectionLostError,
@@ -29,18 +26,16 @@ from toolkit.errors import (
     TransportError,
     UnroutableError,
 )
-from toolkit.messages.envelope import Envelope
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Version
 from toolkit.transport.rabbitmq.channel import OpenChannel, open_channel, scratch_channel
 from toolkit.transport.rabbitmq.connection import Link
-from toolkit.transport.rabbitmq.translate import LOST, properties_from, was_cancelled
+from toolkit.transport.rabbitmq.translate import LOST, RawProperties, was_cancelled
+from toolkit.transport.rabbitmq.wire import UnreadableError, encode_properties
 
 MIB = 1024 * 1024
 _SMALL_BODY = 64 * 1024  # bytes up to which the socket's buffer is not waited for
-_FEW_HEADERS = 4  # our own on a fresh message; more are worth measuring
-_SHORT_TEXT = 64  # characters, in UTF-8 at most 256 bytes
-_FRAME_OVERHEAD = 8  # bytes of an AMQP frame around its payload
+_CONTENT_HEADER_OVERHEAD = 8 + 12  # bytes of the frame, and of class, weight and body size
 _BEFORE_NEXT_TRY = 0.05  # seconds, until the connection's watch has seen that it is gone
 _EXCHANGE = re.compile(r"exchange '(?P<name>[^']*)' in vhost")
 _HOPELESS_AFTER = 2  # lost channels, alone on one, until a publish is held to be their cause
@@ -72,7 +67,11 @@ class Publisher:
         self._channel: OpenChannel | None = None
         self._opening = asyncio.Lock()
         self._one_suspect_at_a_time = asyncio.Lock()
-        self._outstanding: dict[str, asyncio.Event] = {}
+        self._outstanding: dict[str, asyncio.Event | None] = {}
+
+    async def open(self) -> None:
+        """Opens the channel, so that the first publish doesn't wait for it."""
+        await self._shared_channel()
 
     async def publish(self, publication: Publication, timeout: timedelta) -> None:
         """See `Transport.publish`."""
@@ -92,18 +91,25 @@ class Publisher:
     async def _alone_with_its_id(self, publication: Publication, attempt: _Attempt) -> None:
         message_id = publication.envelope.message_id
         assert message_id, "the engine gives every publication an id"
-        while (other := self._outstanding.get(message_id)) is not None:
-            await other.wait()
-        mine = self._outstanding[message_id] = asyncio.Event()
+        while message_id in self._outstanding:
+            await self._told_when_over(message_id).wait()
+        self._outstanding[message_id] = None
         try:
             await self._until_known(publication, attempt)
         finally:
-            del self._outstanding[message_id]
-            mine.set()
+            waiting = self._outstanding.pop(message_id)
+            if waiting is not None:
+                waiting.set()
+
+    def _told_when_over(self, message_id: str) -> asyncio.Event:
+        """An event only for ids that somebody waits for, which is rare."""
+        event = self._outstanding[message_id] or asyncio.Event()
+        self._outstanding[message_id] = event
+        return event
 
     async def _until_known(self, publication: Publication, attempt: _Attempt) -> None:
         """Again and again, until the broker has said what became of it."""
-        properties = properties_from(publication.envelope)
+        properties = self._encoded(publication)
         while True:
             try:
                 if attempt.is_suspect:
@@ -133,7 +139,7 @@ class Publisher:
         attempt.is_suspect = True
 
     async def _on_channel_of_its_own(
-        self, publication: Publication, properties: Basic.Properties, attempt: _Attempt
+        self, publication: Publication, properties: RawProperties, attempt: _Attempt
     ) -> None:
         connection = await self._link.ready()
         async with self._one_suspect_at_a_time, scratch_channel(connection) as wire:
@@ -143,12 +149,12 @@ class Publisher:
         self,
         wire: WireChannel,
         publication: Publication,
-        properties: Basic.Properties,
+        properties: RawProperties,
         attempt: _Attempt,
     ) -> None:
         """Once. Raises what is known, or `ConnectionLostError` for what is not."""
         body = publication.envelope.body
-        self._check_headers(wire, publication, properties)
+        self._check_frame(wire, publication, properties)
         try:
             attempt.was_sent = True
             await wire.basic_publish(
@@ -198,17 +204,19 @@ class Publisher:
                 **_where(publication),
             )
 
-    def _check_headers(
-        self, wire: WireChannel, publication: Publication, properties: Basic.Properties
+    def _encoded(self, publication: Publication) -> RawProperties:
+        envelope = publication.envelope
+        try:
+            return RawProperties(encode_properties(envelope), envelope.message_id or "")
+        except UnreadableError as error:
+            raise _refused(publication, f"it can't be encoded: {error}") from error
+
+    def _check_frame(
+        self, wire: WireChannel, publication: Publication, properties: RawProperties
     ) -> None:
         """Properties and headers travel in one frame; a larger one closes the connection."""
-        if _is_plainly_small(publication.envelope):
-            return
-        try:
-            size = len(ContentHeader(properties=properties, body_size=0).marshal())
-        except (PAMQPException, ValueError, TypeError, OverflowError) as error:
-            raise _refused(publication, f"its properties can't be encoded: {error}") from error
-        limit = wire.connection.connection_tune.frame_max - _FRAME_OVERHEAD
+        size = len(properties.raw) + _CONTENT_HEADER_OVERHEAD
+        limit = wire.connection.connection_tune.frame_max
         if size > limit:
             raise MessageTooLargeError(
                 f"properties and headers of {size:,} bytes are over this broker's frame of "
@@ -222,7 +230,7 @@ class Publisher:
         known = (
             "it may have arrived; publish it again under the same message id"
             if attempt.was_sent
-            else f"it was not sent, because the connection is {self._link.state}"
+            else f"it was not sent; the connection is {self._link.state}"
         )
         return PublishTimeoutError(
             f"not confirmed within {timeout.total_seconds():g}s: {known}",
@@ -237,21 +245,6 @@ def _lost(wire: WireChannel, error: BaseException) -> TransportError:
     if isinstance(reason, foreign.ChannelClosed) and reason.args != (None, None):
         return _ChannelRefusedError(str(reason))
     return ConnectionLostError(f"the connection was lost during a publish: {error}")
-
-
-def _is_plainly_small(envelope: Envelope) -> bool:
-    """Whether a glance shows that properties and headers encode and fit into a frame."""
-    headers = envelope.headers
-    return len(headers) <= _FEW_HEADERS and all(
-        type(value) is int or (type(value) is str and len(value) < _SHORT_TEXT)
-        for value in (
-            *headers.values(),
-            envelope.message_id,
-            envelope.correlation_id or "",
-            envelope.type or "",
-            envelope.reply_to or "",
-        )
-    )
 
 
 def _refused(publication: Publication, reason: str) -> RefusedError:

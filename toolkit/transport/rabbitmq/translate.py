@@ -4,7 +4,6 @@ Receives pamqp's properties and aiormq's exceptions, hands `Envelope`s and `Tran
 """
 
 import asyncio
-from datetime import datetime
 from typing import Any
 
 import aiormq.exceptions as foreign
@@ -18,9 +17,12 @@ from toolkit.errors import (
     ConnectionLostError,
     TransportError,
 )
-from toolkit.messages.envelope import Envelope
+from toolkit.messages.envelope import Envelope, Headers
+from toolkit.messages.headers import ORIGINAL_PROPERTIES
 from toolkit.topology.declarations import Version
+from toolkit.transport.rabbitmq.guard import unwrapped
 from toolkit.transport.rabbitmq.options import redacted
+from toolkit.transport.rabbitmq.wire import UnreadableError, decode_properties
 
 LOST = (
     foreign.AMQPError,
@@ -40,45 +42,26 @@ class MissingError(TransportError):
     """A queue or exchange does not exist."""
 
 
+class RawProperties(Basic.Properties):
+    """Properties that are encoded already. The library needs to know the id, to match a return."""
+
+    def __init__(self, raw: bytes, message_id: str) -> None:
+        super().__init__(message_id=message_id)
+        self.raw = raw
+
+    def marshal(self) -> bytes:
+        """What the library writes into the content header."""
+        return self.raw
+
+
 def envelope_from(properties: Basic.Properties, body: bytes) -> Envelope:
-    """What came, as it came."""
-    return Envelope(
-        body=body,
-        message_id=properties.message_id,
-        type=properties.message_type,
-        correlation_id=properties.correlation_id,
-        timestamp=properties.timestamp,
-        app_id=properties.app_id,
-        content_type=properties.content_type,
-        content_encoding=properties.content_encoding,
-        delivery_mode=properties.delivery_mode,
-        priority=properties.priority,
-        expiration=properties.expiration,
-        reply_to=properties.reply_to,
-        user_id=properties.user_id,
-        cluster_id=properties.cluster_id,
-        headers=properties.headers or {},
-    )
-
-
-def properties_from(envelope: Envelope) -> Basic.Properties:
-    """The same on its way out."""
-    return Basic.Properties(
-        message_id=envelope.message_id,
-        message_type=envelope.type,
-        correlation_id=envelope.correlation_id,
-        timestamp=envelope.timestamp,
-        app_id=envelope.app_id,
-        content_type=envelope.content_type,
-        content_encoding=envelope.content_encoding,
-        delivery_mode=envelope.delivery_mode,
-        priority=envelope.priority,
-        expiration=envelope.expiration,
-        reply_to=envelope.reply_to,
-        user_id=envelope.user_id,
-        cluster_id=envelope.cluster_id or "",
-        headers=envelope.headers or None,
-    )
+    """What came, as it came; where the properties can't be read they are kept as bytes."""
+    raw = unwrapped(properties)
+    try:
+        return decode_properties(raw, body)
+    except UnreadableError as error:
+        kept: Headers = {ORIGINAL_PROPERTIES: bytearray(raw)}
+        return Envelope(body, headers=kept, unreadable=str(error))
 
 
 def version_from(server_properties: dict[str, Any]) -> Version:
@@ -143,8 +126,3 @@ def was_cancelled() -> bool:
 
 def _text(error: BaseException) -> str:
     return str(error) or type(error).__name__
-
-
-def second_precision(moment: datetime) -> datetime:
-    """AMQP 0-9-1 timestamps are whole seconds (section 4.2.5.4)."""
-    return moment.replace(microsecond=0)

@@ -1,0 +1,1 @@
+"""The tests: `unit/` without a broker; `conformance/`, `hostile/` and `samples/` on a real one."""

@@ -1,0 +1,113 @@
+"""Keeps a stranger's properties away from the library's reader.
+
+Receives the stream of a consuming connection, hands aiormq the same frames, save that in each
+content header the properties are wrapped into one byte string. `unwrapped` takes them out again,
+for `wire` to read. aiormq offers `TransportFactory` for that.
+"""
+
+import asyncio
+import struct
+from typing import Any
+
+from aio_pika import Connection
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
+from pamqp.commands import Basic
+from yarl import URL
+
+_FRAME = struct.Struct(">BHI")  # type, channel, size: AMQP 0-9-1, section 2.3.5
+_METHOD = 1
+_BASIC_DELIVER = struct.pack(">HH", 60, 60)
+_CONTENT_HEADER = 2
+_FIXED_PART = 12  # class, weight and body size, before the properties
+_HEADERS_ONLY = b"\x20\x00"  # the property flag of the header table
+_NAME = "raw"
+_AROUND = struct.Struct(">I4scI")  # the table's size, its one name, the type and size of its value
+_AROUND_VALUE = 4 + 1 + 4  # of these bytes, those that the table's size counts
+
+
+class GuardedConnection(Connection):
+    """An aio-pika connection whose content headers come wrapped."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kwargs["transport_factory"] = _GuardedTransport()
+
+
+def unwrapped(properties: Basic.Properties) -> bytes:
+    """The property list as it came."""
+    headers: Any = properties.headers
+    return bytes(headers[_NAME])
+
+
+class _GuardedTransport(TransportFactory):
+    async def create(
+        self, url: URL, **kwargs: Any
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        inner = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
+        reader, writer = await inner.create(url, **kwargs)
+        return _GuardedReader(reader), writer  # type: ignore[return-value] # what aiormq calls
+
+
+class _GuardedReader:
+    """Reads whole frames, and gives them out in the pieces that aiormq asks for."""
+
+    def __init__(self, inner: asyncio.StreamReader) -> None:
+        self._inner = inner
+        self._frame = b""
+        self._at = 0
+
+    def at_eof(self) -> bool:
+        """Whether nothing is left and nothing will come."""
+        return self._at >= len(self._frame) and self._inner.at_eof()
+
+    async def read(self, count: int = -1) -> bytes:
+        """What is left of this frame, or of the stream."""
+        rest, self._frame, self._at = self._frame[self._at :], b"", 0
+        return rest or await self._inner.read(count)
+
+    async def readexactly(self, count: int) -> bytes:
+        """The next piece of a frame."""
+        if self._at >= len(self._frame):
+            await self._next_frame()
+        end = self._at + count
+        if end > len(self._frame):  # not a frame: the broker's answer to a wrong protocol
+            self._frame += await self._inner.readexactly(end - len(self._frame))
+        piece = self._frame[self._at : end]
+        self._at = end
+        return piece
+
+    async def _next_frame(self) -> None:
+        head = await self._inner.readexactly(_FRAME.size)
+        self._at = 0
+        if head.startswith(b"AMQP"):
+            self._frame = head
+            return
+        kind, channel, size = _FRAME.unpack(head)
+        payload = await self._inner.readexactly(size + 1)
+        if kind == _CONTENT_HEADER:
+            payload = _wrapped(payload)
+            head = _FRAME.pack(kind, channel, len(payload) - 1)
+        elif kind == _METHOD and payload.startswith(_BASIC_DELIVER):
+            payload = _with_readable_key(payload)
+            head = _FRAME.pack(kind, channel, len(payload) - 1)
+        self._frame = head + payload
+
+
+def _wrapped(payload: bytes) -> bytes:
+    raw, end = payload[_FIXED_PART:-1], payload[-1:]
+    name = bytes((len(_NAME),)) + _NAME.encode()
+    around = _AROUND.pack(len(raw) + _AROUND_VALUE, name, b"x", len(raw))
+    return payload[:_FIXED_PART] + _HEADERS_ONLY + around + raw + end
+
+
+def _with_readable_key(payload: bytes) -> bytes:
+    r"""The delivery with its routing key in UTF-8; bytes that are none are written as \xNN."""
+    at = 4 + 1 + payload[4] + 8 + 1  # after the consumer tag, the delivery tag and the bit
+    at += 1 + payload[at]  # after the exchange, whose name had to be UTF-8 to be declared by us
+    key = payload[at + 1 : -1]
+    try:
+        key.decode()
+    except UnicodeDecodeError:
+        key = key.decode("utf-8", "backslashreplace").encode()[:255]
+        return payload[:at] + bytes((len(key),)) + key + payload[-1:]
+    return payload
