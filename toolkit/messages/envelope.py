@@ -34,5 +34,10 @@ class Envelope:
     user_id: str | None = None
     cluster_id: str | None = None
     headers: Headers = field(default_factory=dict)
+    as_it_came: dict[str, tuple[Any, bytes]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """Headers as they were on the wire beside their values: what isn't changed goes out so, with
+    the very type that the sender chose."""
     unreadable: str | None = None
     """Why the properties could not be read; they are missing here then."""

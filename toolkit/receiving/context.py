@@ -161,4 +161,5 @@ class Context:
     def _derived_id(self, ordinal: int) -> str | None:
         if self.message_id is None:
             return None
-        return uuid5(_DERIVED, f"{self.message_id}\n{self.queue}\n{ordinal}").hex
+        name = f"{self.message_id}\n{self.queue}\n{ordinal}"
+        return uuid5(_DERIVED, name.encode(errors="backslashreplace").decode()).hex

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
 from toolkit.errors import (
@@ -35,6 +36,8 @@ from toolkit.transport.port import Delivery
 
 Decode = Callable[[bytes], Message]
 Decide = Callable[[Delivery, Context], Awaitable[Outcome]]
+
+log = structlog.get_logger("toolkit.receiving")
 
 ACK = Ack()
 QUARANTINE = Quarantine()
@@ -104,6 +107,12 @@ class ReceivePipeline:
                 delivery.give_back()
                 self._hooks.emit(HandedBack(**context.facts()))
             raise
+        except Exception as error:
+            # A fault of ours. The message must not go round and round because of it.
+            log.exception("the engine failed", **context.facts())
+            if not delivery.is_settled:
+                outcome = DeadLetter("failed", error)
+                await self._settlement.settle(delivery, context, outcome, started)
 
     async def _outcome(self, delivery: Delivery, context: Context) -> Outcome:
         if delivery.envelope.headers:
@@ -178,7 +187,7 @@ class ReceivePipeline:
             ) from error
 
     def _decide(self, error: BaseException, context: Context) -> Outcome:
-        salt = zlib.crc32(f"{context.message_id}{context.rounds}".encode())
+        salt = zlib.crc32(f"{context.message_id}{context.rounds}".encode(errors="replace"))
         return self._policy.decide(error, rounds=context.rounds, salt=salt)
 
     def _decode(self, delivery: Delivery) -> Message:

@@ -14,6 +14,8 @@ from toolkit.transport.port import Delivery
 
 Receive = Callable[[Delivery], Awaitable[None]]
 
+_PAUSE = 5.0  # seconds before a message that the engine could not even dead-letter goes back
+
 log = structlog.get_logger("toolkit.pump")
 
 
@@ -103,6 +105,7 @@ class Pump:
             # Not the handler's failure, which is an outcome, but a fault of the engine.
             log.exception("the engine failed; the message goes back", pump=self._name)
             if not delivery.is_settled:
+                await asyncio.sleep(_PAUSE)
                 delivery.reject()
         finally:
             self._running -= 1

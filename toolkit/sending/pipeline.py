@@ -179,7 +179,7 @@ def _milliseconds(ttl: timedelta) -> str:
 
 
 def _short(name: str, value: str) -> str:
-    if len(value.encode()) > _LONGEST_SHORT_STRING:
+    if len(value.encode(errors="surrogateescape")) > _LONGEST_SHORT_STRING:
         raise ContractError(f"{name} has more than {_LONGEST_SHORT_STRING} bytes: {value[:60]}...")
     return value
 

@@ -58,6 +58,8 @@ class QueueOptions:
             yield f"queue type '{self.type}' is neither 'quorum' nor 'classic'"
         if self.type == "quorum" and self.priorities is not None:
             yield "a quorum queue takes no `priorities`; use a queue for each priority"
+        if self.priorities is not None and not 1 <= self.priorities <= 255:
+            yield f"priorities must be 1 to 255, not {self.priorities}"
         if self.delivery_limit != UNLIMITED and self.delivery_limit <= crash_budget + 1:
             yield (
                 f"a delivery limit of {self.delivery_limit} undercuts the crash budget of "

@@ -15,7 +15,6 @@ from toolkit.topology.declarations import Topology
 from toolkit.transport.rabbitmq.connection import Link, OneConnection
 from toolkit.transport.rabbitmq.consume import Deliver, RabbitSubscriber
 from toolkit.transport.rabbitmq.declare import Declarer
-from toolkit.transport.rabbitmq.guard import GuardedConnection
 from toolkit.transport.rabbitmq.options import RabbitOptions
 from toolkit.transport.rabbitmq.publish import Publisher
 
@@ -31,9 +30,7 @@ class RabbitTransport:
         self._declaring = asyncio.Lock()
         self._subscribers: list[RabbitSubscriber] = []
         if is_consuming:
-            self._consuming: Link | None = Link(
-                options, "consume", self._declare_again, connection_class=GuardedConnection
-            )
+            self._consuming: Link | None = Link(options, "consume", self._declare_again)
             self._publishing = Link(options, "publish")
         else:
             self._consuming = None

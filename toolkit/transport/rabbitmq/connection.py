@@ -14,16 +14,16 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import aio_pika
 import structlog
-from aio_pika import Connection
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
 from toolkit.errors import AccessRefusedError, BrokerUnreachableError, TransportError
 from toolkit.topology.declarations import Version
+from toolkit.transport.rabbitmq.guard import ConsumingConnection, PublishingConnection
 from toolkit.transport.rabbitmq.options import RabbitOptions, redacted
 from toolkit.transport.rabbitmq.translate import (
     LOST,
@@ -35,6 +35,9 @@ from toolkit.transport.rabbitmq.translate import (
 log = structlog.get_logger("toolkit.transport")
 
 OneConnection = AbstractConnection
+Purpose = Literal["publish", "consume"]
+
+_CLASSES = {"publish": PublishingConnection, "consume": ConsumingConnection}
 
 _HANDSHAKE_TIMEOUT = 10.0  # seconds for one node to take us in
 _CLOSE_TIMEOUT = 5.0
@@ -55,20 +58,18 @@ class State(StrEnum):
 
 
 class Link:
-    """A connection that comes back. `purpose` ("publish" or "consume") is part of its name."""
+    """A connection that comes back. `purpose` is part of its name."""
 
     def __init__(
         self,
         options: RabbitOptions,
-        purpose: str,
+        purpose: Purpose,
         on_return: Callable[[OneConnection], Awaitable[None]] | None = None,
-        *,
-        connection_class: type[Connection] = Connection,
     ) -> None:
         self._options = options
         self._purpose = purpose
         self._on_return = on_return
-        self._connection_class = connection_class
+        self._connection_class = _CLASSES[purpose]
         self._urls = [self._with_heartbeat(URL(url)) for url in options.urls]
         random.shuffle(self._urls)
         self._connection: OneConnection | None = None

@@ -1,18 +1,26 @@
 """Keeps a stranger's properties away from the library's reader.
 
-Receives the stream of a consuming connection, hands aiormq the same frames, save that in each
-content header the properties are wrapped into one byte string. `unwrapped` takes them out again,
-for `wire` to read. aiormq offers `TransportFactory` for that.
+Receives the stream of a connection, hands aiormq the same frames, save that in each content
+header the properties are wrapped into one byte string, or left out. `unwrapped` takes them out
+again, for `wire` to read. aiormq offers `TransportFactory` for that.
 """
 
 import asyncio
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from aio_pika import Connection
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from pamqp.commands import Basic
 from yarl import URL
+
+from toolkit.messages.envelope import Envelope
+from toolkit.transport.rabbitmq.wire import (
+    UnreadableError,
+    decode_properties,
+    encode_properties,
+)
 
 _FRAME = struct.Struct(">BHI")  # type, channel, size: AMQP 0-9-1, section 2.3.5
 _METHOD = 1
@@ -25,12 +33,20 @@ _AROUND = struct.Struct(">I4scI")  # the table's size, its one name, the type an
 _AROUND_VALUE = 4 + 1 + 4  # of these bytes, those that the table's size counts
 
 
-class GuardedConnection(Connection):
-    """An aio-pika connection whose content headers come wrapped."""
+class ConsumingConnection(Connection):
+    """An aio-pika connection whose content headers come wrapped; see `unwrapped`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kwargs["transport_factory"] = _GuardedTransport()
+        self.kwargs["transport_factory"] = _GuardedTransport(_wrapped)
+
+
+class PublishingConnection(Connection):
+    """An aio-pika connection whose returned messages bring nothing back but their id."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kwargs["transport_factory"] = _GuardedTransport(_with_only_the_id)
 
 
 def unwrapped(properties: Basic.Properties) -> bytes:
@@ -40,19 +56,24 @@ def unwrapped(properties: Basic.Properties) -> bytes:
 
 
 class _GuardedTransport(TransportFactory):
+    def __init__(self, guard: Callable[[bytes], bytes]) -> None:
+        self._guard = guard
+
     async def create(
         self, url: URL, **kwargs: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         inner = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
         reader, writer = await inner.create(url, **kwargs)
-        return _GuardedReader(reader), writer  # type: ignore[return-value] # what aiormq calls
+        guarded = _GuardedReader(reader, self._guard)
+        return guarded, writer  # type: ignore[return-value] # all that aiormq calls is there
 
 
 class _GuardedReader:
     """Reads whole frames, and gives them out in the pieces that aiormq asks for."""
 
-    def __init__(self, inner: asyncio.StreamReader) -> None:
+    def __init__(self, inner: asyncio.StreamReader, guard: Callable[[bytes], bytes]) -> None:
         self._inner = inner
+        self._guard = guard
         self._frame = b""
         self._at = 0
 
@@ -85,7 +106,7 @@ class _GuardedReader:
         kind, channel, size = _FRAME.unpack(head)
         payload = await self._inner.readexactly(size + 1)
         if kind == _CONTENT_HEADER:
-            payload = _wrapped(payload)
+            payload = self._guard(payload)
             head = _FRAME.pack(kind, channel, len(payload) - 1)
         elif kind == _METHOD and payload.startswith(_BASIC_DELIVER):
             payload = _with_readable_key(payload)
@@ -98,6 +119,18 @@ def _wrapped(payload: bytes) -> bytes:
     name = bytes((len(_NAME),)) + _NAME.encode()
     around = _AROUND.pack(len(raw) + _AROUND_VALUE, name, b"x", len(raw))
     return payload[:_FIXED_PART] + _HEADERS_ONLY + around + raw + end
+
+
+def _with_only_the_id(payload: bytes) -> bytes:
+    """The content header of a return: copies of hostile messages come back here too, but their
+    ids are ours or readable.
+    """
+    try:
+        returned = decode_properties(payload[_FIXED_PART:-1], b"")
+        kept = encode_properties(Envelope(b"", message_id=returned.message_id))
+    except UnreadableError:
+        kept = encode_properties(Envelope(b""))
+    return payload[:_FIXED_PART] + kept + payload[-1:]
 
 
 def _with_readable_key(payload: bytes) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from toolkit.messages.envelope import Envelope, Headers
 
+_NOTHING = object()
 _DEEPEST = 16  # nested tables and arrays beyond this stay opaque
 
 # Property flags, highest bit first, in the order of the values.
@@ -87,7 +88,7 @@ def encode_properties(envelope: Envelope) -> bytes:
             values.append(_short(name, text))
     if envelope.headers:
         flags |= _HEADERS
-        values.append(_table(envelope.headers))
+        values.append(_header_table(envelope))
     for flag, number in (
         (_DELIVERY_MODE, envelope.delivery_mode),
         (_PRIORITY, envelope.priority),
@@ -118,7 +119,7 @@ def _decode_properties(raw: bytes, body: bytes) -> Envelope:
             text, at = _short_at(raw, at)
             setattr(envelope, name, text)
     if flags & _HEADERS:
-        envelope.headers, at = _table_at(raw, at, 0)
+        at = _read_headers(raw, at, envelope)
     if flags & _DELIVERY_MODE:
         envelope.delivery_mode = raw[at]
         at += 1
@@ -140,6 +141,20 @@ def _decode_properties(raw: bytes, body: bytes) -> Envelope:
             text, at = _short_at(raw, at)
             setattr(envelope, name, text)
     return envelope
+
+
+def _read_headers(raw: bytes, at: int, envelope: Envelope) -> int:
+    """The header table, each value beside the bytes that it came as."""
+    end: int = at + 4 + _U32.unpack_from(raw, at)[0]
+    if end > len(raw):
+        raise UnreadableError("the header table is longer than what is left")
+    at += 4
+    while at < end:
+        name, start = _short_at(raw, at)
+        value, at = _value_at(raw, start, 0)
+        envelope.headers[name] = value
+        envelope.as_it_came[name] = (value, raw[start:at])
+    return end
 
 
 def _short_at(raw: bytes, at: int) -> tuple[str, int]:
@@ -242,8 +257,15 @@ _WHOLE_NUMBERS = (
 )
 
 
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UnreadableError(f"{text!r:.60} is no text that UTF-8 can carry") from error
+
+
 def _short(name: str, text: str) -> bytes:
-    data = text.encode("utf-8", "surrogateescape")
+    data = _bytes(text)
     if len(data) > 255:
         raise UnreadableError(f"{name} has {len(data)} bytes; 255 is the most")
     return bytes((len(data),)) + data
@@ -251,6 +273,17 @@ def _short(name: str, text: str) -> bytes:
 
 def _long(kind: bytes, data: bytes) -> bytes:
     return kind + _U32.pack(len(data)) + data
+
+
+def _header_table(envelope: Envelope) -> bytes:
+    came = envelope.as_it_came
+    entries = []
+    for name, value in envelope.headers.items():
+        before, data = came.get(name, (_NOTHING, b""))
+        entries.append(_short("a header's name", name))
+        entries.append(data if before is value else _value(value))
+    table = b"".join(entries)
+    return _U32.pack(len(table)) + table
 
 
 def _table(table: Headers) -> bytes:
@@ -261,7 +294,7 @@ def _table(table: Headers) -> bytes:
 def _value(value: Any) -> bytes:  # noqa: PLR0911 - one line for each type of the protocol
     match value:
         case str():
-            return _long(b"S", value.encode("utf-8", "surrogateescape"))
+            return _long(b"S", _bytes(value))
         case bool():
             return b"t" + bytes((value,))
         case int():
