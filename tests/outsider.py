@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aio_pika
@@ -27,6 +28,34 @@ async def eventually(
         if time.monotonic() > deadline:
             raise AssertionError(f"not true within {within:g}s: {what or is_true}")
         await asyncio.sleep(_GLANCE)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A message as it was found."""
+
+    body: bytes
+    message_id: str | None
+    correlation_id: str | None
+    type: str | None
+    reply_to: str | None
+    app_id: str | None
+    priority: int | None
+    headers: dict[str, Any]
+
+    @classmethod
+    def of(cls, message: AbstractIncomingMessage) -> "Taken":
+        """All that a test may ask for."""
+        return cls(
+            message.body,
+            message.message_id,
+            message.correlation_id,
+            message.type,
+            message.reply_to,
+            message.app_id,
+            message.priority,
+            dict(message.headers),
+        )
 
 
 class Outsider:
@@ -50,7 +79,7 @@ class Outsider:
             declared = await channel.declare_queue(queue, passive=True)
             return declared.declaration_result.message_count or 0
 
-    async def take(self, queue: str, within: float = 10.0) -> AbstractIncomingMessage:
+    async def take(self, queue: str, within: float = 10.0) -> "Taken":
         """The next message of a queue, taken out of it."""
         reader = await self.channel.get_queue(queue)
         deadline = time.monotonic() + within
@@ -58,7 +87,7 @@ class Outsider:
             message = await reader.get(fail=False)
             if message is not None:
                 await message.ack()
-                return message
+                return Taken.of(message)
             await asyncio.sleep(_GLANCE)
         raise AssertionError(f"nothing came into '{queue}' within {within:g}s")
 

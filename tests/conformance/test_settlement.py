@@ -8,7 +8,7 @@ import pytest
 
 from tests.outsider import Outsider, eventually
 from tests.proxy import lying_network
-from tests.shop import Gate, Handle, Notified, Placed, Ship, ShopEvents, shop
+from tests.shop import Behaviour, Gate, Handle, Notified, Placed, Ship, ShopEvents, shop
 from toolkit import Context, Discard, Reject, Retry, RetryAfter
 from toolkit.messages import headers as wire
 
@@ -25,7 +25,7 @@ class Permanent(Exception):
     """No other try will help."""
 
 
-def failing(times: int, error: type[Exception] = Transient):
+def failing(times: int, error: type[Exception] = Transient) -> Behaviour:
     """A behaviour that fails so many times before it succeeds."""
     left = times
 
@@ -134,7 +134,7 @@ async def test_retry_after_waits_at_least_that_long_and_counts(
     assert letter.headers[wire.DEAD_REASON] == "failed"
 
 
-def asking_for(delay: str):
+def asking_for(delay: str) -> Behaviour:
     """A behaviour that always asks to be tried later."""
 
     async def behave(_: Placed, __: Context) -> None:

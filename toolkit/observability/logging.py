@@ -24,7 +24,7 @@ from toolkit.observability.events import (
     SettlementFailed,
 )
 from toolkit.observability.hooks import Hooks
-from toolkit.policies.dead_letter import said
+from toolkit.policies.dead_letter import said, stack_of
 from toolkit.policies.duration import format_duration
 
 Format = Literal["auto", "pretty", "json"]
@@ -126,7 +126,7 @@ class LogHook:
             reason=event.reason,
             error=_told(event.error),
             dead_letter_queue=event.dead_letter_queue,
-            exc_info=event.error if event.reason == "failed" else None,
+            **_stack(event),
             **_who(event),
         )
 
@@ -168,6 +168,11 @@ def _who(event: MessageEvent) -> dict[str, Any]:
         "type": event.type,
         "attempt": event.attempt,
     }
+
+
+def _stack(event: DeadLettered) -> dict[str, str]:
+    """The traceback, made here: bounded, and plain whatever renderer a program has set up."""
+    return {"exception": stack_of(event.error)} if event.reason == "failed" else {}
 
 
 def _told(error: BaseException) -> str:

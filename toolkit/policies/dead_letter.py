@@ -90,7 +90,7 @@ class FaultRecord:
             wire.ORIGINAL_ROUTING_KEY: self.original_routing_key,
         }
         if not brief:
-            record[wire.ERROR_STACK] = _shortened(stack_of(self.error), _LONGEST_STACK)
+            record[wire.ERROR_STACK] = stack_of(self.error)
         return record
 
 
@@ -113,8 +113,8 @@ def said(error: BaseException) -> str:
 
 
 def stack_of(error: BaseException) -> str:
-    """The traceback as Python prints it, causes included."""
-    return "".join(traceback.format_exception(error, limit=-30))
+    """The traceback as Python prints it, causes included, under 8 kB."""
+    return _shortened("".join(traceback.format_exception(error, limit=-30)), _LONGEST_STACK)
 
 
 def fingerprint(error: BaseException) -> str:
