@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from toolkit.errors import ConfigurationError
 from toolkit.service import Service
@@ -44,7 +45,7 @@ def _called(target: str, make: Callable[..., object]) -> object:
     return make()
 
 
-def _module(name: str) -> object:
+def _module(name: str) -> ModuleType:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -58,13 +59,15 @@ def _module(name: str) -> object:
         raise  # the module is there, and misses something itself: its own traceback says what
 
 
-def _attribute(module: object, path: str) -> object:
-    found = module
+def _attribute(module: ModuleType, path: str) -> object:
+    found: object = module
     for name in path.split("."):
         try:
             found = getattr(found, name)
         except AttributeError as error:
+            services = [n for n, value in vars(module).items() if isinstance(value, Service)]
+            hint = f"it has {', '.join(services)}" if services else "it has no service at all"
             raise ConfigurationError(
-                f"'{path}' can't be found", [f"{found!r} has no '{name}'"]
+                f"'{path}' can't be found in module '{module.__name__}'", [hint]
             ) from error
     return found

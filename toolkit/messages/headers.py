@@ -4,8 +4,10 @@ None begins with `x-`, which brokers keep for themselves. Receives untrusted val
 the wire; a header of ours with a value that makes no sense counts as absent.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 SCHEMA_VERSION: Final = "schema-version"
@@ -46,6 +48,7 @@ DROPPED_HEADERS: Final = "dropped-headers"
 DELIVERY_COUNT: Final = "x-delivery-count"
 ACQUIRED_COUNT: Final = "x-acquired-count"
 
+_DEEPEST = 16
 _LARGEST_COUNT = 2**31 - 1
 
 _BROKERS_OWN = frozenset({"x-death", DELIVERY_COUNT, ACQUIRED_COUNT, "CC", "BCC"})
@@ -107,3 +110,31 @@ def delivery_count(headers: Mapping[str, Any]) -> int:
     count every return in `x-delivery-count`. Classic queues count nothing.
     """
     return count(headers, ACQUIRED_COUNT if ACQUIRED_COUNT in headers else DELIVERY_COUNT)
+
+
+def problem_of(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 - one for each type
+    """Why AMQP has no type for a header's value (0-9-1, section 4.2.5.5); None if it has."""
+    match value:
+        case None | bool() | str() | bytes() | bytearray() | datetime():
+            return None
+        case int():
+            return None if -(2**63) <= value < 2**63 else f"{value} has more than 64 bits"
+        case float():
+            return None if math.isfinite(value) else f"{value} is no number a broker takes"
+        case Decimal():
+            return None if value.is_finite() and value >= 0 else f"{value} must be sent as text"
+        case dict() | list() | tuple() if depth >= _DEEPEST:
+            return f"it is nested more than {_DEEPEST} deep"
+        case dict():
+            names = [name for name in value if not isinstance(name, str)]
+            if names:
+                return f"{names[0]!r} is no name"
+            return _first(problem_of(inner, depth + 1) for inner in value.values())
+        case list() | tuple():
+            return _first(problem_of(inner, depth + 1) for inner in value)
+        case _:
+            return f"AMQP has no type for a {type(value).__name__}"
+
+
+def _first(problems: Iterable[str | None]) -> str | None:
+    return next((problem for problem in problems if problem), None)

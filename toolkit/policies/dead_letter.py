@@ -16,7 +16,12 @@ from toolkit.policies.outcome import DeadReason
 
 _LONGEST_MESSAGE = 1_000
 _LONGEST_STACK = 8_000
-_ENGINE = ("toolkit.", "tenacity", "asyncio.")  # says how the handler was called, not what failed
+_ENGINE = (
+    "toolkit.",
+    "tenacity",
+    "asyncio.",
+    "concurrent.futures.",
+)  # says how the handler was called, not what failed
 _CUT = "\n  ... cut ...\n"
 
 

@@ -130,10 +130,16 @@ def _problems_of_types(consumer: type[Consumer[Any]]) -> Iterator[str]:
 
 
 def _problems_of_numbers(consumer: Consumer[Any]) -> Iterator[str]:
-    for name, least in (("concurrency", consumer.concurrency), ("prefetch", consumer.prefetch)):
-        if least is not None and not 1 <= least <= _MOST_UNSETTLED:
-            yield f"`{name}` must be 1 to {_MOST_UNSETTLED}, not {least}"
-    if consumer.prefetch is not None and consumer.prefetch < consumer.concurrency:
+    numbers: dict[str, object] = {"concurrency": consumer.concurrency}
+    if consumer.prefetch is not None:
+        numbers["prefetch"] = consumer.prefetch
+    problems = [
+        f"`{name}` must be a whole number from 1 to {_MOST_UNSETTLED}, not {number!r}"
+        for name, number in numbers.items()
+        if not isinstance(number, int) or not 1 <= number <= _MOST_UNSETTLED
+    ]
+    yield from problems
+    if not problems and consumer.prefetch is not None and consumer.prefetch < consumer.concurrency:
         yield (
             f"a prefetch of {consumer.prefetch} leaves some of {consumer.concurrency} slots idle; "
             "raise `prefetch` or lower `concurrency`"

@@ -81,12 +81,15 @@ def dead(delivery: Delivery, record: FaultRecord, *, queue: str) -> Iterator[Pub
     Headers must fit into one frame; a message that came with very large ones of its own gets a
     record without the stack, and at last loses its own headers, whose names are noted.
     """
-    own = _carried(delivery)
-    for transient in (wire.RETRY_ATTEMPT, wire.RETRY_NOT_BEFORE):
-        own.pop(transient, None)
+    whole = record.headers()
+    own = {
+        name: value
+        for name, value in _carried(delivery).items()
+        if name not in whole and name not in (wire.RETRY_ATTEMPT, wire.RETRY_NOT_BEFORE)
+    }
     names = ", ".join(own)[:_LONGEST_LIST]
     for headers in (
-        own | record.headers(),
+        own | whole,
         own | record.headers(brief=True),
         record.headers(brief=True) | {wire.DROPPED_HEADERS: names},
     ):

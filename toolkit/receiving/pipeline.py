@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt
 
 from toolkit.errors import (
     HandlerCancelledError,
@@ -64,6 +64,7 @@ class ReceivePipeline:
         sending: Sending,
         hooks: Hooks,
         crash_budget: int,
+        is_stopping: Callable[[], bool],
         middlewares: Sequence[Middleware[Incoming]] = (),
     ) -> None:
         self._subscription = subscription
@@ -73,6 +74,7 @@ class ReceivePipeline:
         self._sending = sending
         self._hooks = hooks
         self._crash_budget = crash_budget
+        self._is_stopping = is_stopping
         self._decoders = _decoders(subscription, codec)
         self._only_decoder = _only(self._decoders)
         self._handle = compose(middlewares, _calling(consumer))
@@ -135,56 +137,65 @@ class ReceivePipeline:
         """Handles, in rounds: tries in place, then delays too short for the broker."""
         context = incoming.context
         while True:
-            try:
-                await self._round(incoming)
+            error = await self._round(incoming)
+            if error is None:
                 return ACK
-            except Exception as error:  # noqa: BLE001 - the boundary: an error becomes an outcome
-                outcome = self._decide(error, context)
+            outcome = self._decide(error, context)
             if not isinstance(outcome, RetryLater) or outcome.delay >= IN_PLACE:
                 return outcome
             await asyncio.sleep(outcome.delay.total_seconds())
             context.rounds += 1
 
-    async def _round(self, incoming: Incoming) -> None:
-        """One try, and `immediately` more. tenacity comes in only once something has failed."""
-        try:
-            await self._run(incoming)
-        except Exception as error:
-            if not self._policy.immediately or not self._policy.is_retryable(error):
-                raise
-            retrying = AsyncRetrying(
-                stop=stop_after_attempt(self._policy.immediately),
-                retry=retry_if_exception(self._policy.is_retryable),
-                reraise=True,
-            )
-            await retrying(self._run, incoming)
+    async def _round(self, incoming: Incoming) -> BaseException | None:
+        """One try, and `immediately` more: the last error, or None. tenacity comes in only once
+        something has failed.
+        """
+        error = await self._run(incoming)
+        if error is None or not self._policy.immediately or not self._policy.is_retryable(error):
+            return error
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self._policy.immediately),
+            retry=retry_if_result(self._is_worth_another),
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        )
+        return await retrying(self._run, incoming)
 
-    async def _run(self, incoming: Incoming) -> None:
-        """The handler, once; a failure is told, whatever comes of it."""
+    def _is_worth_another(self, error: BaseException | None) -> bool:
+        return error is not None and self._policy.is_retryable(error)
+
+    async def _run(self, incoming: Incoming) -> BaseException | None:
+        """The handler, once; what it raised is told and returned. This is the boundary at which
+        an error becomes data.
+        """
         incoming.context.begin_attempt()
         try:
             await self._within_time(incoming)
-        except Exception as error:
-            self._hooks.emit(Failed(**incoming.context.facts(), error=error))
+            return None
+        except (KeyboardInterrupt, SystemExit):
             raise
+        except asyncio.CancelledError as stray:
+            if self._is_stopping():
+                raise
+            error: BaseException = HandlerCancelledError(
+                f"a CancelledError came out of {incoming.context.consumer} although nobody was "
+                "stopping it"
+            )
+            error.__cause__ = stray
+        except BaseException as raised:  # noqa: BLE001 - the boundary
+            error = raised
+        self._hooks.emit(Failed(**incoming.context.facts(), error=error))
+        return error
 
     async def _within_time(self, incoming: Incoming) -> None:
-        consumer = incoming.context.consumer
         deadline = asyncio.timeout(self._seconds)
         try:
             async with deadline:
                 await self._handle(incoming)
         except TimeoutError as error:
             if deadline.expired():
-                raise HandlerTimeoutError(consumer, self._seconds or 0) from error
+                late = HandlerTimeoutError(incoming.context.consumer, self._seconds or 0)
+                raise late from error
             raise
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise HandlerCancelledError(
-                f"a CancelledError came out of {consumer} though nobody had cancelled it"
-            ) from error
 
     def _decide(self, error: BaseException, context: Context) -> Outcome:
         salt = zlib.crc32(f"{context.message_id}{context.rounds}".encode(errors="replace"))

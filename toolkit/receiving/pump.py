@@ -34,7 +34,13 @@ class Pump:
         self._running = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
-        self._workers: list[asyncio.Task[None]] = []
+        self._is_stopping = False
+        self._workers: dict[int, asyncio.Task[None]] = {}
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether what runs is being cancelled."""
+        return self._is_stopping
 
     @property
     def running(self) -> int:
@@ -43,10 +49,19 @@ class Pump:
 
     def start(self) -> None:
         """Starts the workers."""
-        self._workers = [
-            asyncio.create_task(self._work(), name=f"{self._name} {number}")
-            for number in range(self._concurrency)
-        ]
+        self._is_stopping = False
+        for number in range(self._concurrency):
+            self._start_worker(number)
+
+    def _start_worker(self, number: int) -> None:
+        worker = asyncio.create_task(self._work(), name=f"{self._name} {number}")
+        self._workers[number] = worker
+        worker.add_done_callback(lambda _: self._replace(number))
+
+    def _replace(self, number: int) -> None:
+        """A worker ends only when it is stopped, or when a handler cancelled its own task."""
+        if not self._is_stopping and not asyncio.get_running_loop().is_closed():
+            self._start_worker(number)
 
     def deliver(self, delivery: Delivery) -> None:
         """Takes a delivery; one that comes while draining is given back at once."""
@@ -79,10 +94,11 @@ class Pump:
     async def stop(self) -> None:
         """Cancels what still runs; the pipeline gives its message back."""
         self.return_waiting()
-        for worker in self._workers:
+        self._is_stopping = True
+        workers, self._workers = list(self._workers.values()), {}
+        for worker in workers:
             worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        self._workers = []
+        await asyncio.gather(*workers, return_exceptions=True)
 
     async def _work(self) -> None:
         while True:
@@ -95,6 +111,8 @@ class Pump:
             if not delivery.is_live:
                 continue  # its channel is gone: the broker delivers it again
             await self._handle(delivery)
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                return  # a handler cancelled it; another worker takes its place
 
     async def _handle(self, delivery: Delivery) -> None:
         self._running += 1

@@ -179,24 +179,31 @@ def _milliseconds(ttl: timedelta) -> str:
 
 
 def _short(name: str, value: str) -> str:
-    if len(value.encode(errors="surrogateescape")) > _LONGEST_SHORT_STRING:
+    try:
+        size = len(value.encode(errors="surrogateescape"))
+    except (UnicodeEncodeError, AttributeError) as error:
+        raise ContractError(f"{name} {value!r:.60} is no text that can be sent") from error
+    if size > _LONGEST_SHORT_STRING:
         raise ContractError(f"{name} has more than {_LONGEST_SHORT_STRING} bytes: {value[:60]}...")
     return value
 
 
-def _priority(value: int | None) -> int | None:
-    if value is not None and not 0 <= value <= 255:
-        raise ContractError(f"priority {value} is not between 0 and 255")
-    return value
+def _priority(value: object) -> int | None:
+    if value is None or (isinstance(value, int) and 0 <= value <= 255):
+        return value
+    raise ContractError(f"priority {value!r} is not a whole number from 0 to 255")
 
 
 def _checked(headers: Mapping[Any, Any]) -> Mapping[str, Any]:
-    for name in headers:
-        if not isinstance(name, str) or not 0 < len(name.encode()) <= _LONGEST_SHORT_STRING:
-            raise ContractError(f"header {name!r} must be named by 1 to 255 bytes of text")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not name:
+            raise ContractError(f"header {name!r} must be named by text")
+        _short("a header's name", name)
         if name.startswith("x-"):
             raise ContractError(
                 f"header '{name}': names that begin with 'x-' belong to the broker; "
                 f"call it '{name[2:]}'"
             )
+        if problem := wire.problem_of(value):
+            raise ContractError(f"header '{name}': {problem}")
     return headers

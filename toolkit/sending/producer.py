@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, I
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, overload
 
-from toolkit.errors import ContractError, PublishError
+from toolkit.errors import ContractError, PublishError, TransportError
 from toolkit.messages.contract import Command, Contract, Event, Message, contract_of
 from toolkit.messages.outgoing import SendOptions
 from toolkit.policies.duration import Duration, parse_optional
@@ -36,7 +36,7 @@ class NotConfirmed:
 
     position: int
     message_id: str | None
-    error: PublishError | ContractError
+    error: PublishError | ContractError | TransportError
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ class Outlet(Generic[M]):
                 self._check(message)
                 await self._producer.sending.send(message, options)
                 report.confirmed += 1
-            except (PublishError, ContractError) as error:
+            except (PublishError, ContractError, TransportError) as error:
                 message_id = getattr(error, "message_id", None)
                 report.failures.append(NotConfirmed(position, message_id, error))
 

@@ -224,6 +224,7 @@ class Service:
             sending=self._sending,
             hooks=self.hooks,
             crash_budget=self.settings.crash_budget,
+            is_stopping=lambda: any(pump.is_stopping for pump in self._pumps),
             middlewares=self._middlewares,
         )
 

@@ -4,6 +4,7 @@ Receives a `Subscription` for each consumer and the contracts that are published
 `Topology` to the transport and to whoever wants to look at it without a connection.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 from toolkit.messages.contract import Contract, Kind
 from toolkit.policies.dead_letter import DeadLetters
-from toolkit.policies.duration import Duration, parse_duration
+from toolkit.policies.duration import Duration, parse_optional
 from toolkit.policies.retry import Retry
 from toolkit.topology import naming
 from toolkit.topology.declarations import (
@@ -25,6 +26,8 @@ from toolkit.topology.declarations import (
 
 DELIVERY_LIMIT = 20
 """The backstop of a consumer's queue, the same on every broker version."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.:@#,/-]{1,200}")
 
 Part = Exchange | Queue | Binding
 
@@ -54,28 +57,45 @@ class QueueOptions:
 
     def problems(self, crash_budget: int) -> Iterator[str]:
         """What can't work, one sentence each."""
+        yield from self._problems_of_name()
+        yield from self._problems_of_type()
+        yield from self._problems_of_limits(crash_budget)
+        for name, value in self.arguments.items():
+            if not isinstance(value, str | int | float):
+                yield f"argument '{name}' must be text, a number or a boolean, not {value!r}"
+
+    def _problems_of_name(self) -> Iterator[str]:
+        if self.name is None:
+            return
+        if not _NAME.fullmatch(self.name):
+            yield f"queue name '{self.name}' must have 1 to 200 letters, digits or any of -_.:@#,/"
+        elif self.name.startswith("amq."):
+            yield f"queue name '{self.name}': names that begin with 'amq.' belong to the broker"
+
+    def _problems_of_type(self) -> Iterator[str]:
         if self.type not in ("quorum", "classic"):
             yield f"queue type '{self.type}' is neither 'quorum' nor 'classic'"
-        if self.type == "quorum" and self.priorities is not None:
-            yield "a quorum queue takes no `priorities`; use a queue for each priority"
         if self.priorities is not None and not 1 <= self.priorities <= 255:
             yield f"priorities must be 1 to 255, not {self.priorities}"
-        if self.delivery_limit != UNLIMITED and self.delivery_limit <= crash_budget + 1:
+        if self.type == "quorum" and self.priorities is not None:
+            yield "a quorum queue takes no `priorities`; use a queue for each priority"
+
+    def _problems_of_limits(self, crash_budget: int) -> Iterator[str]:
+        limit: object = self.delivery_limit
+        if not isinstance(limit, int):
+            yield f"delivery_limit must be a number, not {limit!r}"
+        elif limit != UNLIMITED and limit <= crash_budget + 1:
             yield (
-                f"a delivery limit of {self.delivery_limit} undercuts the crash budget of "
-                f"{crash_budget}: the broker would dead-letter before the policy could; "
-                f"use more than {crash_budget + 1}"
+                f"a delivery limit of {limit} undercuts the crash budget of {crash_budget}: the "
+                f"broker would dead-letter before the policy; use more than {crash_budget + 1}"
             )
-        if self.name is not None and not 0 < len(self.name.encode()) <= 200:
-            yield f"queue name '{self.name}' must have 1 to 200 bytes"
-        for name, limit in (("max_length", self.max_length), ("max_bytes", self.max_bytes)):
-            if limit is not None and limit < 1:
-                yield f"{name} must be 1 or more, not {limit}"
-        if self.ttl is not None:
-            try:
-                parse_duration(self.ttl)
-            except ValueError as error:
-                yield f"ttl: {error}"
+        for name, length in (("max_length", self.max_length), ("max_bytes", self.max_bytes)):
+            if length is not None and length < 1:
+                yield f"{name} must be 1 or more, not {length}"
+        try:
+            parse_optional(self.ttl)
+        except ValueError as error:
+            yield f"ttl: {error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +189,7 @@ def _subscribed(subscription: Subscription) -> Iterator[Part]:
         subscription.queue,
         type=options.type,
         delivery_limit=options.delivery_limit,
-        ttl=None if options.ttl is None else parse_duration(options.ttl),
+        ttl=parse_optional(options.ttl),
         max_length=options.max_length,
         max_bytes=options.max_bytes,
         overflow="reject-publish",

@@ -16,14 +16,16 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Literal
 
-import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection
 from yarl import URL
 
 from toolkit.errors import AccessRefusedError, BrokerUnreachableError, TransportError
 from toolkit.topology.declarations import Version
-from toolkit.transport.rabbitmq.guard import ConsumingConnection, PublishingConnection
+from toolkit.transport.rabbitmq.guard import (
+    ConsumingConnection,
+    GuardedConnection,
+    PublishingConnection,
+)
 from toolkit.transport.rabbitmq.options import RabbitOptions, redacted
 from toolkit.transport.rabbitmq.translate import (
     LOST,
@@ -34,10 +36,13 @@ from toolkit.transport.rabbitmq.translate import (
 
 log = structlog.get_logger("toolkit.transport")
 
-OneConnection = AbstractConnection
+OneConnection = GuardedConnection
 Purpose = Literal["publish", "consume"]
 
-_CLASSES = {"publish": PublishingConnection, "consume": ConsumingConnection}
+_CLASSES: dict[Purpose, type[GuardedConnection]] = {
+    "publish": PublishingConnection,
+    "consume": ConsumingConnection,
+}
 
 _HANDSHAKE_TIMEOUT = 10.0  # seconds for one node to take us in
 _CLOSE_TIMEOUT = 5.0
@@ -102,8 +107,9 @@ class Link:
                 connection = await self._first(problems)
         except TimeoutError:
             last = problems[-1] if problems else None
+            silent = f"no answer from {', '.join(map(redacted, self._urls))}"
             raise BrokerUnreachableError(
-                f"no broker within {seconds:g}s; {last or 'no answer'}. Is it running, and is "
+                f"no broker within {seconds:g}s; {last or silent}. Is it running, and is "
                 "TOOLKIT_AMQP_URL right?"
             ) from last
         finally:
@@ -161,19 +167,16 @@ class Link:
         raise problem or BrokerUnreachableError("no address to connect to")
 
     async def _connect_to(self, url: URL) -> OneConnection:
+        connection = self._connection_class(url, client_properties={"connection_name": self.name})
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
-                connection = await aio_pika.connect(
-                    url,
-                    client_properties={"connection_name": self.name},
-                    connection_class=self._connection_class,
-                )
+                await connection.connect()
         except asyncio.CancelledError as error:
             if was_cancelled():
                 raise
-            raise connection_error(error, url) from error
+            raise connection_error(error, url, connection.farewell) from error
         except (TimeoutError, *LOST) as error:
-            raise connection_error(error, url) from error
+            raise connection_error(error, url, connection.farewell) from error
         self._introduce(connection, url)
         return connection
 
@@ -188,7 +191,12 @@ class Link:
         while True:
             await self._watch(connection)
             self._drop()
-            log.warning("connection lost", connection=self._purpose, broker=self.address)
+            log.warning(
+                "connection lost",
+                connection=self._purpose,
+                broker=self.address,
+                reason=connection.farewell or "no goodbye",
+            )
             connection = await self._reconnect()
             if self._on_return is not None:
                 await self._on_return(connection)

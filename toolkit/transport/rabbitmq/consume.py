@@ -238,7 +238,7 @@ class RabbitSubscriber:
                 channel.wire.basic_consume(
                     self._queue, self._receiver(settler), consumer_tag=self._tag
                 ),
-                f"consuming queue '{self._queue}'",
+                f"consuming queue '{self._queue}', which needs the `read` permission on it,",
             )
         except TransportError:
             await settler.close()

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from aiormq import exceptions as foreign
 from aiormq.channel import Channel as WireChannel
@@ -32,6 +33,8 @@ _UNEQUAL = re.compile(
 )
 _TYPED = re.compile(r"the value '(?P<value>.*)' of type '(?P<type>\w+)'", re.DOTALL)
 _MOST_ARGUMENTS = 30
+_FLAGS = ("true", "false")
+_NUMBERS = ("byte", "short", "signedint", "unsignedint", "unsignedshort", "unsignedbyte", "long")
 
 _ADVICE = (
     "Nothing was changed. Either declare what the broker has, or remove what it has once it is "
@@ -40,11 +43,19 @@ _ADVICE = (
 )
 
 
+_UNSAID = {"auto_delete": False, "internal": False, "exclusive": False}
+
+
 @dataclass(slots=True)
 class _Findings:
     problems: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.problems or self.differences or self.refusals)
 
     def raise_if_any(self) -> None:
         problems = [*map(str, self.differences), *self.refusals, *self.problems]
@@ -75,7 +86,7 @@ class _Shape:
         if argument == "type":
             return _Shape(self.kind, self.name, self.arguments, str(value), self.flags)
         if argument in ("durable", "auto_delete", "internal", "exclusive"):
-            flags = {**self.flags, argument: value == "true" or value is True}
+            flags = {**self.flags, argument: bool(value)}
             return _Shape(self.kind, self.name, self.arguments, self.type, flags)
         arguments = {k: v for k, v in self.arguments.items() if k != argument}
         if value is not None:
@@ -86,7 +97,7 @@ class _Shape:
         """The value that was declared."""
         if argument == "type":
             return self.type
-        return self.arguments.get(argument, self.flags.get(argument))
+        return self.arguments.get(argument, self.flags.get(argument, _UNSAID.get(argument)))
 
     async def declare(self, channel: WireChannel) -> None:
         """Says it to the broker."""
@@ -126,20 +137,38 @@ class Declarer:
         "declare" creates what is missing; "check" only looks; "off" does nothing. Raises
         `TopologyError` with every difference and refusal, `ConnectionLostError` when cut.
         """
-        if mode == "off":
-            return
         findings = _Findings()
         try:
-            for shape in self._shapes(topology):
-                await self._one(shape, mode, findings)
-            if mode == "declare" and not findings.problems and not findings.refusals:
-                for binding in topology.bindings:
-                    await self._bind(binding, findings)
+            if mode != "off":
+                await self._make_sure(topology, mode, findings)
             for exchange in topology.exchanges:
                 await self._may_publish(exchange.name, findings)
+            if topology.queues:
+                await self._may_publish_to_queues(findings)
         finally:
             await self.close()
         findings.raise_if_any()
+
+    async def _make_sure(self, topology: Topology, mode: TopologyMode, findings: _Findings) -> None:
+        """Looks at everything first: where anything differs, nothing is created."""
+        missing = []
+        for shape in self._shapes(topology):
+            if await self._exists(shape):
+                await self._compare(shape, findings, may_declare=mode == "declare")
+            elif mode == "declare":
+                missing.append(shape)
+            else:
+                findings.problems.append(
+                    f"{shape.kind} '{shape.name}' is missing; create it, or start once with "
+                    "TOOLKIT_TOPOLOGY=declare"
+                )
+        if mode != "declare" or findings.is_any:
+            return
+        for shape in missing:
+            await self._create(shape, findings)
+        if not findings.is_any:
+            for binding in topology.bindings:
+                await self._bind(binding, findings)
 
     async def close(self) -> None:
         """Gives back the channel, if there is one."""
@@ -153,38 +182,43 @@ class Declarer:
         for queue in topology.queues:
             yield _Shape("queue", queue.name, queue.arguments(self._version))
 
-    async def _one(self, shape: _Shape, mode: TopologyMode, findings: _Findings) -> None:
-        if mode == "check" and not await self._exists(shape, findings):
-            return
+    async def _exists(self, shape: _Shape) -> bool:
+        try:
+            await self._call(shape.look_up, shape)
+        except MissingError:
+            return False
+        except TransportError as error:
+            if not isinstance(error.__cause__, foreign.ChannelClosed):
+                raise
+        return True  # also where it can't be looked at
+
+    async def _compare(self, shape: _Shape, findings: _Findings, *, may_declare: bool) -> None:
+        """A declaration of what exists changes nothing, and tells whether it is the same."""
         try:
             await self._call(shape.declare, shape)
         except TransportError as error:
             match error.__cause__:
                 case foreign.ChannelPreconditionFailed() as cause:
                     findings.differences += await self._differences(shape, cause, findings)
-                case foreign.ChannelAccessRefused() if mode == "check":
-                    pass  # it exists; comparing arguments needs a permission we may not have
-                case foreign.ChannelAccessRefused():
-                    findings.refusals.append(_refused(str(error), "configure", shape.name))
-                case foreign.ChannelClosed():
-                    findings.problems.append(str(error))
+                case foreign.ChannelAccessRefused() if not may_declare:
+                    pass  # it exists; comparing it needs a permission that checking doesn't
                 case _:
-                    raise
+                    self._take_down(error, shape, findings)
 
-    async def _exists(self, shape: _Shape, findings: _Findings) -> bool:
+    async def _create(self, shape: _Shape, findings: _Findings) -> None:
         try:
-            await self._call(shape.look_up, shape)
-        except MissingError:
-            findings.problems.append(
-                f"{shape.kind} '{shape.name}' is missing; create it, or start once with "
-                "TOOLKIT_TOPOLOGY=declare"
-            )
-            return False
+            await self._call(shape.declare, shape)
         except TransportError as error:
-            if not isinstance(error.__cause__, foreign.ChannelClosed):
-                raise
-            return True  # it can't be looked at, so it is there
-        return True
+            self._take_down(error, shape, findings)
+
+    def _take_down(self, error: TransportError, shape: _Shape, findings: _Findings) -> None:
+        match error.__cause__:
+            case foreign.ChannelAccessRefused():
+                findings.refusals.append(_refused(str(error), "configure", shape.name))
+            case foreign.ChannelClosed():
+                findings.problems.append(str(error))
+            case _:
+                raise error
 
     async def _differences(
         self, shape: _Shape, cause: BaseException, findings: _Findings
@@ -198,7 +232,10 @@ class Declarer:
                 if not found:
                     findings.problems.append(f"{shape.kind} '{shape.name}': {cause}")
                 break
-            argument, value = said["argument"], _value(said["found"])
+            argument = said["argument"]
+            value = _value(said["found"], like=shape.wanted(argument))
+            if any(difference.argument == argument for difference in found):
+                break  # the broker doesn't take its own value for the same
             found.append(
                 Difference(shape.kind, shape.name, argument, shape.wanted(argument), value)
             )
@@ -251,6 +288,26 @@ class Declarer:
             elif not isinstance(cause, foreign.ChannelClosed):
                 raise
 
+    async def _may_publish_to_queues(self, findings: _Findings) -> None:
+        """The same for the default exchange, over which copies go: a publish to a queue that
+        can't exist is returned, or refused.
+        """
+        try:
+            async with self._borrowed() as channel:
+                await answered(
+                    _as_coroutine(_publish_to_nobody, channel), "publishing to queues by name"
+                )
+        except TransportError as error:
+            match error.__cause__:
+                case foreign.PublishError():
+                    pass  # returned, so it was allowed
+                case foreign.ChannelAccessRefused():
+                    findings.refusals.append(_refused(str(error), "write", "amq.default"))
+                case foreign.ChannelClosed():
+                    findings.problems.append(str(error))
+                case _:
+                    raise
+
     async def _call(self, call: Callable[[WireChannel], Awaitable[None]], shape: _Shape) -> None:
         async with self._borrowed() as channel:
             await answered(_as_coroutine(call, channel), f"declaring {shape.kind} '{shape.name}'")
@@ -273,6 +330,12 @@ async def _as_coroutine(
     await call(channel)
 
 
+async def _publish_to_nobody(channel: WireChannel) -> None:
+    await channel.basic_publish(
+        b"", exchange="", routing_key=f"nobody.{uuid4().hex}", mandatory=True, wait=False
+    )
+
+
 def _refused(sentence: str, permission: str, name: str) -> str:
     return (
         f"{sentence}; it needs the `{permission}` permission on '{name}' "
@@ -280,18 +343,17 @@ def _refused(sentence: str, permission: str, name: str) -> str:
     )
 
 
-def _value(text: str) -> object:
-    """The value in a broker's sentence: none, a quoted one, or one with its type."""
+def _value(text: str, *, like: object) -> object:
+    """The value in a broker's sentence: none, a quoted one, or one with its type.
+
+    A quoted one has no type; it is taken to have that of the value that was wanted.
+    """
     if text == "none":
         return None
     typed = _TYPED.fullmatch(text)
-    if typed is None:
-        return text.strip("'")
-    if typed["type"] == "bool":
-        return typed["value"] == "true"
-    if typed["type"] in ("longstr", "binary"):
-        return typed["value"]
-    try:
-        return int(typed["value"])
-    except ValueError:
-        return typed["value"]
+    value = typed["value"] if typed else text.strip("'")
+    is_number = typed["type"] in _NUMBERS if typed else type(like) is int
+    is_flag = typed["type"] == "bool" if typed else type(like) is bool or value in _FLAGS
+    if is_flag and value in _FLAGS:
+        return value == "true"
+    return int(value) if is_number and value.lstrip("-").isdigit() else value

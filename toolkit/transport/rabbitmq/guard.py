@@ -24,6 +24,7 @@ from toolkit.transport.rabbitmq.wire import (
 
 _FRAME = struct.Struct(">BHI")  # type, channel, size: AMQP 0-9-1, section 2.3.5
 _METHOD = 1
+_CONNECTION_CLOSE = struct.pack(">HH", 10, 50)  # then a reply code and a reply text
 _BASIC_DELIVER = struct.pack(">HH", 60, 60)
 _CONTENT_HEADER = 2
 _FIXED_PART = 12  # class, weight and body size, before the properties
@@ -33,20 +34,36 @@ _AROUND = struct.Struct(">I4scI")  # the table's size, its one name, the type an
 _AROUND_VALUE = 4 + 1 + 4  # of these bytes, those that the table's size counts
 
 
-class ConsumingConnection(Connection):
-    """An aio-pika connection whose content headers come wrapped; see `unwrapped`."""
+class GuardedConnection(Connection):
+    """An aio-pika connection that reads through a guard, and remembers the broker's goodbye."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kwargs["transport_factory"] = _GuardedTransport(_wrapped)
+        self._stream = _GuardedTransport(self._guard())
+        self.kwargs["transport_factory"] = self._stream
+
+    def _guard(self) -> Callable[[bytes], bytes]:
+        """What is done to the payload of a content header."""
+        raise NotImplementedError
+
+    @property
+    def farewell(self) -> str | None:
+        """What the broker said when it closed the connection; None if it said nothing."""
+        return self._stream.farewell
 
 
-class PublishingConnection(Connection):
-    """An aio-pika connection whose returned messages bring nothing back but their id."""
+class ConsumingConnection(GuardedConnection):
+    """Its content headers come wrapped; see `unwrapped`."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.kwargs["transport_factory"] = _GuardedTransport(_with_only_the_id)
+    def _guard(self) -> Callable[[bytes], bytes]:
+        return _wrapped
+
+
+class PublishingConnection(GuardedConnection):
+    """Its returned messages bring nothing back but their id."""
+
+    def _guard(self) -> Callable[[bytes], bytes]:
+        return _with_only_the_id
 
 
 def unwrapped(properties: Basic.Properties) -> bytes:
@@ -58,22 +75,34 @@ def unwrapped(properties: Basic.Properties) -> bytes:
 class _GuardedTransport(TransportFactory):
     def __init__(self, guard: Callable[[bytes], bytes]) -> None:
         self._guard = guard
+        self.farewell: str | None = None
 
     async def create(
         self, url: URL, **kwargs: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         inner = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
         reader, writer = await inner.create(url, **kwargs)
-        guarded = _GuardedReader(reader, self._guard)
+        guarded = _GuardedReader(reader, self)
         return guarded, writer  # type: ignore[return-value] # all that aiormq calls is there
+
+    def see(self, kind: int, payload: bytes) -> bytes:
+        """One frame on its way to the library, as the library may read it."""
+        if kind == _CONTENT_HEADER:
+            return self._guard(payload)
+        if kind == _METHOD:
+            if payload.startswith(_BASIC_DELIVER):
+                return _with_readable_key(payload)
+            if payload.startswith(_CONNECTION_CLOSE):
+                self.farewell = payload[7 : 7 + payload[6]].decode("utf-8", "backslashreplace")
+        return payload
 
 
 class _GuardedReader:
     """Reads whole frames, and gives them out in the pieces that aiormq asks for."""
 
-    def __init__(self, inner: asyncio.StreamReader, guard: Callable[[bytes], bytes]) -> None:
+    def __init__(self, inner: asyncio.StreamReader, transport: _GuardedTransport) -> None:
         self._inner = inner
-        self._guard = guard
+        self._transport = transport
         self._frame = b""
         self._at = 0
 
@@ -105,13 +134,8 @@ class _GuardedReader:
             return
         kind, channel, size = _FRAME.unpack(head)
         payload = await self._inner.readexactly(size + 1)
-        if kind == _CONTENT_HEADER:
-            payload = self._guard(payload)
-            head = _FRAME.pack(kind, channel, len(payload) - 1)
-        elif kind == _METHOD and payload.startswith(_BASIC_DELIVER):
-            payload = _with_readable_key(payload)
-            head = _FRAME.pack(kind, channel, len(payload) - 1)
-        self._frame = head + payload
+        payload = self._transport.see(kind, payload)
+        self._frame = _FRAME.pack(kind, channel, len(payload) - 1) + payload
 
 
 def _wrapped(payload: bytes) -> bytes:

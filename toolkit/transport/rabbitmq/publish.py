@@ -38,6 +38,7 @@ _SMALL_BODY = 64 * 1024  # bytes up to which the socket's buffer is not waited f
 _CONTENT_HEADER_OVERHEAD = 8 + 12  # bytes of the frame, and of class, weight and body size
 _BEFORE_NEXT_TRY = 0.05  # seconds, until the connection's watch has seen that it is gone
 _EXCHANGE = re.compile(r"exchange '(?P<name>[^']*)' in vhost")
+_DEFAULT_EXCHANGE = "amq.default"  # what the broker calls the nameless one when it refuses
 _HOPELESS_AFTER = 2  # lost channels, alone on one, until a publish is held to be their cause
 
 
@@ -57,6 +58,7 @@ class _Attempt:
     was_sent: bool = False
     is_suspect: bool = False
     channels_lost_alone: int = 0
+    connections_lost: int = 0
 
 
 class Publisher:
@@ -121,7 +123,10 @@ class Publisher:
             except _ChannelRefusedError as error:
                 self._suspect(publication, attempt, error)
             except ConnectionLostError:
-                await asyncio.sleep(_BEFORE_NEXT_TRY)  # unknown: once more, under the same id
+                # Unknown: once more, under the same id. Ever more slowly, in case it is this very
+                # message over which the broker closes the connection.
+                await asyncio.sleep(_BEFORE_NEXT_TRY * 2 ** min(attempt.connections_lost, 6))
+                attempt.connections_lost += 1
 
     def _suspect(
         self, publication: Publication, attempt: _Attempt, error: _ChannelRefusedError
@@ -129,7 +134,7 @@ class Publisher:
         """Whether this publication is what the broker closed the channel over."""
         named = _EXCHANGE.search(str(error))
         if named is not None:
-            if named["name"] == publication.exchange:
+            if named["name"] == (publication.exchange or _DEFAULT_EXCHANGE):
                 raise _refused(publication, str(error)) from error
             return  # somebody else's fault
         if attempt.is_suspect:

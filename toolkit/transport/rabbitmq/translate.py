@@ -35,7 +35,7 @@ LOST = (
 )
 """What aio-pika raises when a channel or connection is not, or no longer, there."""
 
-_REFUSED_CODES = (403, 530)
+_REFUSALS = ("NOT_ALLOWED", "ACCESS_REFUSED")  # reply codes 530 and 403
 
 
 class MissingError(TransportError):
@@ -73,23 +73,24 @@ def version_from(server_properties: dict[str, Any]) -> Version:
         return 3, 10
 
 
-def connection_error(error: BaseException, url: URL) -> TransportError:
-    """Why a connection could not be opened, as a sentence that names the address."""
+def connection_error(error: BaseException, url: URL, farewell: str | None) -> TransportError:
+    """Why a connection could not be opened, as a sentence that names the address.
+
+    `farewell` is what the broker said: it tells refusals, which only somebody can mend, from
+    everything that may mend itself.
+    """
     where = redacted(url)
-    match error:
-        case foreign.ProbableAuthenticationError() | foreign.AuthenticationError():
-            return AccessRefusedError(
-                f"the broker at {where} refused user '{url.user or 'guest'}': check the user name "
-                f"and the password ({_text(error)})"
-            )
-        case foreign.ConnectionNotAllowed():
-            return AccessRefusedError(_refused_host(where, _text(error)))
-        case foreign.ConnectionClosed(args=(code, reason)) if code in _REFUSED_CODES:
-            return AccessRefusedError(_refused_host(where, str(reason)))
-        case TimeoutError():
-            return BrokerUnreachableError(f"{where} accepted the connection but did not answer")
-        case _:
-            return BrokerUnreachableError(f"{where} can't be reached: {_text(error)}")
+    reason = farewell or _text(error)
+    if isinstance(error, foreign.ProbableAuthenticationError | foreign.AuthenticationError):
+        return AccessRefusedError(
+            f"the broker at {where} refused user '{url.user or 'guest'}': check the user name "
+            f"and the password ({reason})"
+        )
+    if farewell and farewell.startswith(_REFUSALS):
+        return AccessRefusedError(_refused_host(where, farewell))
+    if isinstance(error, TimeoutError):
+        return BrokerUnreachableError(f"{where} accepted the connection but did not answer")
+    return BrokerUnreachableError(f"{where} can't be reached: {reason}")
 
 
 def _refused_host(where: str, reason: str) -> str:

@@ -9,6 +9,7 @@ sent must neither hurt us nor be changed by us, so whatever has no exact Python 
 `Opaque` and is written back byte for byte.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -301,7 +302,7 @@ def _value(value: Any) -> bytes:  # noqa: PLR0911 - one line for each type of th
             return _whole(value)
         case None:
             return b"V"
-        case float():
+        case float() if math.isfinite(value):
             return b"d" + struct.pack(">d", value)
         case datetime():
             return b"T" + _U64.pack(_seconds(value))
