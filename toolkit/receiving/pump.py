@@ -38,11 +38,6 @@ class Pump:
         self._workers: dict[int, asyncio.Task[None]] = {}
 
     @property
-    def is_stopping(self) -> bool:
-        """Whether what runs is being cancelled."""
-        return self._is_stopping
-
-    @property
     def running(self) -> int:
         """How many messages are being handled now."""
         return self._running
@@ -56,11 +51,11 @@ class Pump:
     def _start_worker(self, number: int) -> None:
         worker = asyncio.create_task(self._work(), name=f"{self._name} {number}")
         self._workers[number] = worker
-        worker.add_done_callback(lambda _: self._replace(number))
+        worker.add_done_callback(lambda ended: self._replace(number, ended))
 
-    def _replace(self, number: int) -> None:
-        """A worker ends only when it is stopped, or when a handler cancelled its own task."""
-        if not self._is_stopping and not asyncio.get_running_loop().is_closed():
+    def _replace(self, number: int, ended: asyncio.Task[None]) -> None:
+        """A worker that returned had its task cancelled by a handler; the slot goes on."""
+        if not self._is_stopping and not ended.cancelled():
             self._start_worker(number)
 
     def deliver(self, delivery: Delivery) -> None:

@@ -4,16 +4,19 @@ Receives suspects from their own queue, hands each to its consumer's pipeline wh
 else in this process stands still.
 
 With a prefetch above one a crash charges every message that was held, so a delivery count over
-the budget makes a message a suspect, not a culprit. Suspects are moved to a queue of their own
-that is read with a prefetch of one: there a crash charges exactly the message that ran.
+the budget makes a message a suspect, not a culprit. Suspects are moved to a queue of their own,
+and taken from it one by one, only once nothing else runs: there a crash charges exactly the
+message that ran.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol
 
 import structlog
 
-from toolkit.errors import CrashedError
+from toolkit.errors import CrashedError, TransportError
 from toolkit.messages import headers as wire
 from toolkit.policies.outcome import DeadLetter
 from toolkit.receiving.pipeline import ReceivePipeline
@@ -23,43 +26,111 @@ from toolkit.transport.port import Delivery
 CHANCES = 2
 """Runs alone before a suspect is given up: one may have been cut short by a mere restart."""
 
-_PAUSE = 30.0  # seconds before a suspect that nobody here handles is offered again
+_LOOK_EVERY = 5.0  # seconds; one of our own is looked after at once
 
 log = structlog.get_logger("toolkit.quarantine")
+
+
+class Suspects(Protocol):
+    """The queue of suspects."""
+
+    async def count(self, queue: str) -> int:
+        """How many there are."""
+        ...
+
+    async def take(self, queue: str) -> Delivery | None:
+        """The next one, or None."""
+        ...
 
 
 class Quarantine:
     """The suspects of one service."""
 
-    def __init__(self, pipelines: Mapping[str, ReceivePipeline], pumps: Sequence[Pump]) -> None:
+    def __init__(
+        self,
+        queue: str,
+        suspects: Suspects,
+        pipelines: Mapping[str, ReceivePipeline],
+        pumps: Sequence[Pump],
+    ) -> None:
+        self._queue = queue
+        self._suspects = suspects
         self._pipelines = pipelines
         self._pumps = pumps
+        self._called = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._is_ending = False
 
-    async def receive(self, delivery: Delivery) -> None:
-        """One suspect, alone."""
-        queue = wire.text(delivery.envelope.headers, wire.FAILED_QUEUE)
-        pipeline = self._pipelines.get(queue or "")
-        if pipeline is None:
-            log.error("a suspect of a consumer that is not here", queue=queue)
-            await asyncio.sleep(_PAUSE)
-            delivery.give_back()
-            return
+    def start(self) -> None:
+        """Pauses the pumps until the suspects that are there have been heard; then keeps an eye
+        on their queue.
+        """
+        for pump in self._pumps:
+            pump.pause()
+        self._called.set()
+        self._keeper = asyncio.create_task(self._keep(), name="quarantine")
+
+    def call(self) -> None:
+        """There is a new suspect."""
+        self._called.set()
+
+    async def finish(self) -> None:
+        """Takes no further suspect, and returns once the one that is running is through."""
+        self._is_ending = True
+        self._called.set()
+        if self._keeper is not None:
+            await asyncio.wait({self._keeper})
+
+    async def stop(self) -> None:
+        """Stops; a suspect that is running is given back."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+
+    async def _keep(self) -> None:
+        while not self._is_ending:
+            self._called.clear()
+            try:
+                if await self._suspects.count(self._queue):
+                    await self._hear_all()
+                self._resume()
+            except TransportError as error:
+                log.warning("the suspects can't be looked after", error=str(error))
+                self._resume()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await self._called.wait()
+
+    async def _hear_all(self) -> None:
+        for pump in self._pumps:
+            pump.pause()
+        for pump in self._pumps:
+            await pump.quiet()
+        while not self._is_ending:
+            delivery = await self._suspects.take(self._queue)
+            if delivery is None:
+                return
+            queue = wire.text(delivery.envelope.headers, wire.FAILED_QUEUE)
+            pipeline = self._pipelines.get(queue or "")
+            if pipeline is None:
+                # An older or newer release handles it; there is no hurry, and no spinning.
+                log.error("a suspect of a consumer that is not here", queue=queue)
+                delivery.give_back()
+                return
+            await self._hear(pipeline, delivery)
+
+    async def _hear(self, pipeline: ReceivePipeline, delivery: Delivery) -> None:
         earlier = delivery.earlier_deliveries
         if earlier >= CHANCES:
             await pipeline.bury(delivery, DeadLetter("crashed", _crashed(earlier)))
-            return
-        await self._alone(pipeline, delivery)
-
-    async def _alone(self, pipeline: ReceivePipeline, delivery: Delivery) -> None:
-        for pump in self._pumps:
-            pump.pause()
-        try:
-            for pump in self._pumps:
-                await pump.quiet()
+        else:
             await pipeline.receive_alone(delivery)
-        finally:
-            for pump in self._pumps:
-                pump.resume()
+
+    def _resume(self) -> None:
+        for pump in self._pumps:
+            pump.resume()
 
 
 def _crashed(earlier: int) -> CrashedError:

@@ -18,6 +18,7 @@ from toolkit.messages.codec import Codec, JsonCodec
 from toolkit.messages.contract import Contract
 from toolkit.messages.outgoing import Outgoing, Publication
 from toolkit.middleware import Middleware
+from toolkit.observability.events import Quarantined
 from toolkit.observability.hooks import Hooks
 from toolkit.observability.logging import LogHook
 from toolkit.receiving.consumer import Consumer, prefetch_of, problems_of, subscription_of
@@ -81,6 +82,8 @@ class Service:
         self._transport: Transport | None = None
         self._pumps: list[Pump] = []
         self._subscribers: list[Subscriber] = []
+        self._quarantine: Quarantine | None = None
+        self._is_over = False
         self._stack = AsyncExitStack()
         self._sending = SendPipeline(
             name,
@@ -94,6 +97,7 @@ class Service:
         for producer in self.producers:
             for declared in producer.declared():
                 self._sending.declare(declared.route())
+        self.hooks.add(self._call_quarantine, Quarantined)
         LogHook(self.hooks, logs_success=self.settings.log_level == "debug")
 
     @property
@@ -114,10 +118,9 @@ class Service:
     @property
     def missing(self) -> tuple[str, ...]:
         """Queues whose consumer is not registered with the broker right now."""
-        queues = [naming.suspects_queue(self.name), *(s.queue for s in self.subscriptions)]
         return tuple(
-            queue
-            for queue, subscriber in zip(queues, self._subscribers, strict=False)
+            subscription.queue
+            for subscription, subscriber in zip(self.subscriptions, self._subscribers, strict=False)
             if not subscriber.is_registered
         )
 
@@ -182,29 +185,21 @@ class Service:
             for consumer, subscription in zip(self.consumers, self.subscriptions, strict=True)
         }
         pumps = [
-            Pump(subscription.queue, pipelines[subscription.queue].receive, concurrency=slots)
-            for slots, subscription in zip(
-                (consumer.concurrency for consumer in self.consumers),
-                self.subscriptions,
-                strict=True,
-            )
+            Pump(queue, pipeline.receive, concurrency=consumer.concurrency)
+            for consumer, (queue, pipeline) in zip(self.consumers, pipelines.items(), strict=True)
         ]
-        suspects = naming.suspects_queue(self.name)
-        alone = Pump(suspects, Quarantine(pipelines, pumps).receive, concurrency=1)
-        self._pumps = [alone, *pumps]
-        reading = [
-            (suspects, 1, alone),
-            *(
-                (subscription.queue, prefetch_of(consumer), pump)
-                for consumer, subscription, pump in zip(
-                    self.consumers, self.subscriptions, pumps, strict=True
-                )
-            ),
-        ]
-        for queue, prefetch, pump in reading:
+        self._pumps = pumps
+        self._quarantine = Quarantine(naming.suspects_queue(self.name), transport, pipelines, pumps)
+        self._is_over = False
+        self._quarantine.start()
+        for consumer, pump, subscription in zip(
+            self.consumers, pumps, self.subscriptions, strict=True
+        ):
             pump.start()
             self._subscribers.append(
-                await transport.subscribe(queue, prefetch=prefetch, deliver=pump.deliver)
+                await transport.subscribe(
+                    subscription.queue, prefetch=prefetch_of(consumer), deliver=pump.deliver
+                )
             )
 
     def _pipeline(self, consumer: Consumer[Any], subscription: Subscription) -> ReceivePipeline:
@@ -224,9 +219,13 @@ class Service:
             sending=self._sending,
             hooks=self.hooks,
             crash_budget=self.settings.crash_budget,
-            is_stopping=lambda: any(pump.is_stopping for pump in self._pumps),
+            is_stopping=lambda: self._is_over,
             middlewares=self._middlewares,
         )
+
+    def _call_quarantine(self, _: Quarantined) -> None:
+        if self._quarantine is not None:
+            self._quarantine.call()
 
     async def _drain(self, grace: timedelta) -> None:
         await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
@@ -236,15 +235,23 @@ class Service:
             log.info("draining", returned=returned, running=running, grace=str(grace))
         try:
             async with asyncio.timeout(grace.total_seconds()):
+                if self._quarantine is not None:
+                    await self._quarantine.finish()
                 for pump in self._pumps:
                     await pump.quiet()
         except TimeoutError:
             log.warning("the grace period is over", running=sum(p.running for p in self._pumps))
+
+    async def _end(self) -> None:
+        """Cancels what still runs; each message goes back."""
+        self._is_over = True
+        if self._quarantine is not None:
+            await self._quarantine.stop()
         await asyncio.gather(*(pump.stop() for pump in self._pumps))
+        self._pumps, self._subscribers, self._quarantine = [], [], None
 
     async def _close(self, transport: Transport) -> None:
-        await asyncio.gather(*(pump.stop() for pump in self._pumps))
-        self._pumps, self._subscribers = [], []
+        await self._end()
         try:
             await self._stack.aclose()
         finally:

@@ -118,6 +118,14 @@ class Transport(Protocol):
         """
         ...
 
+    async def count(self, queue: str) -> int:
+        """How many messages lie ready in a queue, after every mark made on what was taken."""
+        ...
+
+    async def take(self, queue: str) -> Delivery | None:
+        """The next message of a queue, or None if none is ready. It counts as delivered."""
+        ...
+
     async def close(self) -> None:
         """Tells the broker of every mark, then disconnects. Idempotent."""
         ...

@@ -2,7 +2,8 @@
 
 In reading order: `options` (what it is told), `translate` (their words and ours), `connection`
 (one connection, kept alive), `channel` (calls that end), `declare` (the topology), `publish`
-(messages out), `consume` (messages in), `wire` and `guard` (what a
+(messages out), `settle` (marks on what came in), `consume` (messages
+in), `wire` and `guard` (what a
 stranger sent, byte for byte), `adapter` (the port, put together).
 """
 

@@ -13,10 +13,11 @@ from toolkit.errors import ConfigurationError, TransportError
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Topology
 from toolkit.transport.rabbitmq.connection import Link, OneConnection
-from toolkit.transport.rabbitmq.consume import Deliver, RabbitSubscriber
+from toolkit.transport.rabbitmq.consume import Deliver, RabbitSubscriber, Taker
 from toolkit.transport.rabbitmq.declare import Declarer
 from toolkit.transport.rabbitmq.options import RabbitOptions
 from toolkit.transport.rabbitmq.publish import Publisher
+from toolkit.transport.rabbitmq.settle import RabbitDelivery
 
 log = structlog.get_logger("toolkit.transport")
 
@@ -36,6 +37,7 @@ class RabbitTransport:
             self._consuming = None
             self._publishing = Link(options, "publish", self._declare_again)
         self._publisher = Publisher(self._publishing)
+        self._taker = Taker(self._declaring_link)
 
     @property
     def description(self) -> str:
@@ -68,8 +70,17 @@ class RabbitTransport:
         self._subscribers.append(subscriber)
         return subscriber
 
+    async def count(self, queue: str) -> int:
+        """See `Transport`."""
+        return await self._taker.count(queue)
+
+    async def take(self, queue: str) -> RabbitDelivery | None:
+        """See `Transport`."""
+        return await self._taker.take(queue)
+
     async def close(self) -> None:
         """See `Transport`."""
+        await self._taker.close()
         for subscriber in self._subscribers:
             await subscriber.stop()
             await subscriber.close()
