@@ -29,6 +29,9 @@ REFUSED = 77  # EX_NOPERM
 CONFIGURATION = 78  # EX_CONFIG
 BY_SIGNAL = 128  # plus the signal's number, as shells count
 
+SUPERVISOR_PIPE = "TOOLKIT_SUPERVISOR_PIPE"
+"""Names the descriptor that ends when the supervisor does."""
+
 log = structlog.get_logger("toolkit.runner")
 
 
@@ -76,6 +79,7 @@ async def _until_signal(service: Service) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, number, stop)
+    watch_supervisor(loop, lambda: _on_signal(signal.SIGTERM, stop))
     starting = asyncio.create_task(service.start())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopping}, return_when="FIRST_COMPLETED")
@@ -86,6 +90,20 @@ async def _until_signal(service: Service) -> None:
     await starting
     await stopping
     await service.stop()
+
+
+def watch_supervisor(loop: asyncio.AbstractEventLoop, on_death: Callable[[], None]) -> None:
+    """Calls `on_death` when the supervisor is gone: it holds the other end of a pipe."""
+    descriptor = os.environ.get(SUPERVISOR_PIPE)
+    if descriptor is None:
+        return
+
+    def read() -> None:
+        loop.remove_reader(int(descriptor))
+        log.warning("the supervisor is gone")
+        on_death()
+
+    loop.add_reader(int(descriptor), read)
 
 
 def _on_signal(number: signal.Signals, stop: asyncio.Event) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import structlog
 
-from toolkit.errors import ConfigurationError, TransportError
+from toolkit.errors import BrokerUnreachableError, ConfigurationError, TransportError
 from toolkit.messages.codec import Codec, JsonCodec
 from toolkit.messages.contract import Contract
 from toolkit.messages.outgoing import Outgoing, Publication
@@ -148,7 +148,7 @@ class Service:
             await transport.open(self.topology)
             self._transport = transport
             await self._stack.enter_async_context(self._lifespan(self))
-            await self._consume(transport)
+            await self._consume_in_time(transport)
         except BaseException:
             await self._close(transport)
             raise
@@ -176,6 +176,17 @@ class Service:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    async def _consume_in_time(self, transport: Transport) -> None:
+        limit = self.settings.connect_timeout.total_seconds()
+        try:
+            async with asyncio.timeout(limit):
+                await self._consume(transport)
+        except TimeoutError as error:
+            raise BrokerUnreachableError(
+                f"{transport.description} took the connection, but its answers stay away: the "
+                f"consumers could not be registered within {limit:g}s"
+            ) from error
 
     async def _consume(self, transport: Transport) -> None:
         if not self.consumers:

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 
 import structlog
 
-from toolkit.service.runner import BY_SIGNAL, CONFIGURATION, REFUSED, STOPPED, UNAVAILABLE, USAGE
+from toolkit.service.runner import (
+    BY_SIGNAL,
+    CONFIGURATION,
+    REFUSED,
+    STOPPED,
+    SUPERVISOR_PIPE,
+    UNAVAILABLE,
+    USAGE,
+)
 
 log = structlog.get_logger("toolkit.supervisor")
 
@@ -32,6 +40,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._signals = 0
         self._verdict = STOPPED
+        self._pipe = os.pipe()  # nothing is written; its end tells workers of ours
 
     async def run(self) -> int:
         """Returns once every worker has ended: 0, or the code of one that can't ever start."""
@@ -61,7 +70,8 @@ class Supervisor:
     async def _live(self, worker: int) -> int:
         process = await asyncio.create_subprocess_exec(
             *self._command,
-            env=os.environ | {"TOOLKIT_WORKER": str(worker)},
+            env=os.environ | {"TOOLKIT_WORKER": str(worker), SUPERVISOR_PIPE: str(self._pipe[0])},
+            pass_fds=(self._pipe[0],),
             start_new_session=True,  # a terminal's Ctrl-C reaches it through us, once
         )
         self._alive[worker] = process

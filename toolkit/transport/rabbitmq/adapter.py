@@ -9,7 +9,12 @@ from datetime import timedelta
 
 import structlog
 
-from toolkit.errors import ConfigurationError, TransportError
+from toolkit.errors import (
+    BrokerUnreachableError,
+    ConfigurationError,
+    ConnectionLostError,
+    TransportError,
+)
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Topology
 from toolkit.transport.rabbitmq.connection import Link, OneConnection
@@ -22,20 +27,27 @@ from toolkit.transport.rabbitmq.settle import RabbitDelivery
 log = structlog.get_logger("toolkit.transport")
 
 
+_GOODBYE_TIMEOUT = 5.0  # seconds for the broker to hear the last marks
+
+
 class RabbitTransport:
     """See `Transport`."""
 
     def __init__(self, options: RabbitOptions, *, is_consuming: bool) -> None:
         self._options = options
+        self._is_consuming = is_consuming
         self._topology = Topology()
         self._declaring = asyncio.Lock()
         self._subscribers: list[RabbitSubscriber] = []
-        if is_consuming:
-            self._consuming: Link | None = Link(options, "consume", self._declare_again)
-            self._publishing = Link(options, "publish")
+        self._set_up()
+
+    def _set_up(self) -> None:
+        if self._is_consuming:
+            self._consuming: Link | None = Link(self._options, "consume", self._declare_again)
+            self._publishing = Link(self._options, "publish")
         else:
             self._consuming = None
-            self._publishing = Link(options, "publish", self._declare_again)
+            self._publishing = Link(self._options, "publish", self._declare_again)
         self._publisher = Publisher(self._publishing)
         self._taker = Taker(self._declaring_link)
 
@@ -47,6 +59,26 @@ class RabbitTransport:
     async def open(self, topology: Topology) -> None:
         """See `Transport`. The topology is made sure of again after every reconnection."""
         self._topology = topology
+        seconds = self._options.connect_timeout.total_seconds()
+        last: TransportError | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    try:
+                        return await self._open_once()
+                    except ConnectionLostError as error:
+                        last = error
+                        await self._disconnect()
+                        self._set_up()
+        except TimeoutError:
+            last = self._publishing.last_problem or self._declaring_link.last_problem or last
+            silent = f"no answer from {self._declaring_link.address}"
+            raise BrokerUnreachableError(
+                f"no broker within {seconds:g}s; {last or silent}. Is it running, and is "
+                "TOOLKIT_AMQP_URL right?"
+            ) from last
+
+    async def _open_once(self) -> None:
         await self._declare(await self._declaring_link.open())
         if self._consuming is not None:
             await self._publishing.open()
@@ -79,16 +111,22 @@ class RabbitTransport:
         return await self._taker.take(queue)
 
     async def close(self) -> None:
-        """See `Transport`."""
-        await self._taker.close()
-        for subscriber in self._subscribers:
-            await subscriber.stop()
-            await subscriber.close()
+        """See `Transport`. A broker that doesn't answer is not waited for."""
+        try:
+            async with asyncio.timeout(_GOODBYE_TIMEOUT):
+                await self._taker.close()
+                for subscriber in self._subscribers:
+                    await subscriber.stop()
+                    await subscriber.close()
+                await self._publisher.close()
+        except TimeoutError:
+            log.warning("the broker doesn't answer; leaving without a goodbye")
         self._subscribers.clear()
-        await self._publisher.close()
-        for link in (self._publishing, self._consuming):
-            if link is not None:
-                await link.close()
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        links = [link for link in (self._publishing, self._consuming) if link is not None]
+        await asyncio.gather(*(link.close() for link in links))
 
     @property
     def _declaring_link(self) -> Link:

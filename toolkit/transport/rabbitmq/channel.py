@@ -22,13 +22,13 @@ ANSWER_TIMEOUT = 15.0
 """Seconds to wait for the broker's answer to one call."""
 
 
-async def answered(call: Coroutine[Any, Any, R], what: str) -> R:
+async def answered(call: Coroutine[Any, Any, R], what: str, *, within: float = ANSWER_TIMEOUT) -> R:
     """The broker's answer. Raises a `TransportError` that says what was being done."""
     task = asyncio.ensure_future(call)
     task.add_done_callback(_retrieve)
-    done, _ = await asyncio.wait({task}, timeout=ANSWER_TIMEOUT)
+    done, _ = await asyncio.wait({task}, timeout=within)
     if not done:
-        raise ConnectionLostError(f"the broker gave no answer to {what} in {ANSWER_TIMEOUT:g}s")
+        raise ConnectionLostError(f"the broker gave no answer to {what} in {within:g}s")
     if task.cancelled():
         raise ConnectionLostError(f"the connection was lost during {what}")
     error = task.exception()

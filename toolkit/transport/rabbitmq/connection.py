@@ -83,7 +83,8 @@ class Link:
         self.state = State.DISCONNECTED
         self.version: Version = (3, 10)
         self.product = "RabbitMQ"
-        self.address = ""
+        self.address = ", ".join(map(redacted, options.urls))
+        self.last_problem: TransportError | None = None
 
     def _with_heartbeat(self, url: URL) -> URL:
         if "heartbeat" in url.query:
@@ -96,37 +97,26 @@ class Link:
         return f"{self._options.service} {socket.gethostname()}:{os.getpid()} {self._purpose}"
 
     async def open(self) -> OneConnection:
-        """The first connection; from then on it is kept.
+        """The first connection, however long that takes; from then on it is kept.
 
-        Raises `AccessRefusedError` at once, `BrokerUnreachableError` after the deadline.
+        Raises `AccessRefusedError` at once. `last_problem` says why it takes so long.
         """
-        seconds = self._options.connect_timeout.total_seconds()
-        problems: list[TransportError] = []
-        try:
-            async with asyncio.timeout(seconds):
-                connection = await self._first(problems)
-        except TimeoutError:
-            last = problems[-1] if problems else None
-            silent = f"no answer from {', '.join(map(redacted, self._urls))}"
-            raise BrokerUnreachableError(
-                f"no broker within {seconds:g}s; {last or silent}. Is it running, and is "
-                "TOOLKIT_AMQP_URL right?"
-            ) from last
-        finally:
-            self.state = State.DISCONNECTED
+        connection = await self._first()
         self._keeper = asyncio.create_task(self._keep(connection), name=f"keep {self._purpose}")
         self._take(connection)
         return connection
 
-    async def _first(self, problems: list[TransportError]) -> OneConnection:
+    async def _first(self) -> OneConnection:
+        failures = 0
         while True:
             try:
                 return await self._connect()
             except BrokerUnreachableError as error:
-                if not problems:
+                if self.last_problem is None:
                     log.warning("waiting for the broker", error=str(error))
-                problems.append(error)
-            await asyncio.sleep(_pause(len(problems)))
+                self.last_problem = error
+            failures += 1
+            await asyncio.sleep(_pause(failures))
 
     async def ready(self) -> OneConnection:
         """A connection that is up and not blocked, however long that takes."""

@@ -32,6 +32,7 @@ Deliver = Callable[[Delivery], None]
 
 _LONGEST_PAUSE = 30.0
 _LONGEST_TAG = 200
+_CANCEL_TIMEOUT = 5.0  # seconds at a shutdown; a broker that is silent then is left to itself
 
 
 class RabbitSubscriber:
@@ -85,6 +86,7 @@ class RabbitSubscriber:
                 await answered(
                     self._channel.wire.basic_cancel(self._tag),
                     f"cancelling the consumer of '{self._queue}'",
+                    within=_CANCEL_TIMEOUT,
                 )
 
     async def close(self) -> None:
