@@ -49,6 +49,7 @@ DELIVERY_COUNT: Final = "x-delivery-count"
 ACQUIRED_COUNT: Final = "x-acquired-count"
 
 _DEEPEST = 16
+_BYTES = "surrogateescape"  # bytes that were no UTF-8 go out as they came
 _LARGEST_COUNT = 2**31 - 1
 
 _BROKERS_OWN = frozenset({"x-death", DELIVERY_COUNT, ACQUIRED_COUNT, "CC", "BCC"})
@@ -115,25 +116,57 @@ def delivery_count(headers: Mapping[str, Any]) -> int:
 def problem_of(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 - one for each type
     """Why AMQP has no type for a header's value (0-9-1, section 4.2.5.5); None if it has."""
     match value:
-        case None | bool() | str() | bytes() | bytearray() | datetime():
+        case None | bool() | bytes() | bytearray():
             return None
+        case str():
+            return None if _is_sendable(value) else f"{value!r:.60} is no text UTF-8 can carry"
         case int():
             return None if -(2**63) <= value < 2**63 else f"{value} has more than 64 bits"
         case float():
             return None if math.isfinite(value) else f"{value} is no number a broker takes"
+        case datetime():
+            return None if _is_after_1970(value) else f"{value} is before 1970"
         case Decimal():
-            return None if value.is_finite() and value >= 0 else f"{value} must be sent as text"
+            return None if _is_amqp_decimal(value) else f"{value} must be sent as text"
         case dict() | list() | tuple() if depth >= _DEEPEST:
             return f"it is nested more than {_DEEPEST} deep"
         case dict():
-            names = [name for name in value if not isinstance(name, str)]
-            if names:
-                return f"{names[0]!r} is no name"
-            return _first(problem_of(inner, depth + 1) for inner in value.values())
+            names = (_problem_of_name(name) for name in value)
+            values = (problem_of(inner, depth + 1) for inner in value.values())
+            return _first(names) or _first(values)
         case list() | tuple():
             return _first(problem_of(inner, depth + 1) for inner in value)
         case _:
             return f"AMQP has no type for a {type(value).__name__}"
+
+
+def _problem_of_name(name: object) -> str | None:
+    if isinstance(name, str) and _is_sendable(name) and len(name.encode(errors=_BYTES)) <= 255:
+        return None
+    return f"{name!r:.60} is no name of 255 bytes at most"
+
+
+def _is_sendable(text: str) -> bool:
+    try:
+        text.encode(errors=_BYTES)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_after_1970(moment: datetime) -> bool:
+    try:
+        return moment.timestamp() >= 0
+    except (OverflowError, OSError, ValueError):
+        return False
+
+
+def _is_amqp_decimal(value: Decimal) -> bool:
+    """A scale of one byte and an unsigned number of four (0-9-1, section 4.2.5.5)."""
+    sign, digits, exponent = value.as_tuple()
+    if sign or not isinstance(exponent, int) or not -255 <= exponent <= 0 or len(digits) > 10:
+        return False
+    return int("".join(map(str, digits))) < 2**32
 
 
 def _first(problems: Iterable[str | None]) -> str | None:

@@ -36,6 +36,7 @@ class Pump:
         self._quiet.set()
         self._is_stopping = False
         self._workers: dict[int, asyncio.Task[None]] = {}
+        self._spoilt: set[int] = set()
 
     @property
     def running(self) -> int:
@@ -49,13 +50,14 @@ class Pump:
             self._start_worker(number)
 
     def _start_worker(self, number: int) -> None:
-        worker = asyncio.create_task(self._work(), name=f"{self._name} {number}")
+        worker = asyncio.create_task(self._work(number), name=f"{self._name} {number}")
         self._workers[number] = worker
-        worker.add_done_callback(lambda ended: self._replace(number, ended))
+        worker.add_done_callback(lambda _: self._replace(number))
 
-    def _replace(self, number: int, ended: asyncio.Task[None]) -> None:
-        """A worker that returned had its task cancelled by a handler; the slot goes on."""
-        if not self._is_stopping and not ended.cancelled():
+    def _replace(self, number: int) -> None:
+        """A handler that cancels its own task takes its worker along; the slot goes on."""
+        if number in self._spoilt and not self._is_stopping:
+            self._spoilt.discard(number)
             self._start_worker(number)
 
     def deliver(self, delivery: Delivery) -> None:
@@ -95,8 +97,8 @@ class Pump:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _work(self) -> None:
-        while True:
+    async def _work(self, number: int) -> None:
+        while number not in self._spoilt:
             await self._arrived.acquire()
             if not self._open.is_set():
                 await self._open.wait()
@@ -105,15 +107,16 @@ class Pump:
             delivery = self._waiting.popleft()
             if not delivery.is_live:
                 continue  # its channel is gone: the broker delivers it again
-            await self._handle(delivery)
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                return  # a handler cancelled it; another worker takes its place
+            await self._handle(delivery, number)
 
-    async def _handle(self, delivery: Delivery) -> None:
+    async def _handle(self, delivery: Delivery, number: int) -> None:
         self._running += 1
         self._quiet.clear()
         try:
             await self._receive(delivery)
+        except asyncio.CancelledError:
+            if self._is_stopping:
+                raise
         except Exception:
             # Not the handler's failure, which is an outcome, but a fault of the engine.
             log.exception("the engine failed; the message goes back", pump=self._name)
@@ -124,3 +127,6 @@ class Pump:
             self._running -= 1
             if not self._running:
                 self._quiet.set()
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                self._spoilt.add(number)

@@ -95,9 +95,12 @@ class Quarantine:
             try:
                 if await self._suspects.count(self._queue):
                     await self._hear_all()
-                self._resume()
             except TransportError as error:
                 log.warning("the suspects can't be looked after", error=str(error))
+            except Exception:
+                # Whatever it was, the other consumers must not stand still because of it.
+                log.exception("the quarantine failed")
+            finally:
                 self._resume()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY):

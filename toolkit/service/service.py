@@ -304,6 +304,11 @@ class Service:
     def _check_together(self) -> None:
         """What can only be seen once each part is right by itself."""
         problems = [
+            *(
+                f"{s.consumer}: {problem}"
+                for s in self.subscriptions
+                if (problem := naming.queue_problem(s.queue))
+            ),
             *shared_queues(self.subscriptions),
             *self._shared_names(),
             *self._disagreements(),

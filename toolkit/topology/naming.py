@@ -17,6 +17,7 @@ DEFAULT_EXCHANGE: Final = ""
 """AMQP's nameless exchange, where the routing key is a queue's name."""
 
 _SERVICE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_QUEUE = re.compile(r"[A-Za-z0-9_.:@#,/-]{1,200}")
 _BEFORE_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -28,6 +29,15 @@ def service_problem(service: str) -> str | None:
         f"'{service}' is no name for a service; use lower-case words joined by dashes, "
         "such as 'order-archive', 60 characters at most"
     )
+
+
+def queue_problem(queue: str) -> str | None:
+    """What is wrong with a queue's name, or None; 200 bytes leave room for ".dead"."""
+    if not _QUEUE.fullmatch(queue):
+        return f"queue name '{queue}' must have 1 to 200 letters, digits or any of -_.:@#,/"
+    if queue.startswith("amq."):
+        return f"queue name '{queue}': names that begin with 'amq.' belong to the broker"
+    return None
 
 
 def kebab(class_name: str) -> str:

@@ -4,7 +4,6 @@ Receives a `Subscription` for each consumer and the contracts that are published
 `Topology` to the transport and to whoever wants to look at it without a connection.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,8 +25,6 @@ from toolkit.topology.declarations import (
 
 DELIVERY_LIMIT = 20
 """The backstop of a consumer's queue, the same on every broker version."""
-
-_NAME = re.compile(r"[A-Za-z0-9_.:@#,/-]{1,200}")
 
 Part = Exchange | Queue | Binding
 
@@ -65,12 +62,8 @@ class QueueOptions:
                 yield f"argument '{name}' must be text, a number or a boolean, not {value!r}"
 
     def _problems_of_name(self) -> Iterator[str]:
-        if self.name is None:
-            return
-        if not _NAME.fullmatch(self.name):
-            yield f"queue name '{self.name}' must have 1 to 200 letters, digits or any of -_.:@#,/"
-        elif self.name.startswith("amq."):
-            yield f"queue name '{self.name}': names that begin with 'amq.' belong to the broker"
+        if self.name is not None and (problem := naming.queue_problem(self.name)):
+            yield problem
 
     def _problems_of_type(self) -> Iterator[str]:
         if self.type not in ("quorum", "classic"):

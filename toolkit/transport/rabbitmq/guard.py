@@ -166,5 +166,6 @@ def _with_readable_key(payload: bytes) -> bytes:
         key.decode()
     except UnicodeDecodeError:
         key = key.decode("utf-8", "backslashreplace").encode()[:255]
+        key = key.decode("utf-8", "ignore").encode()  # the cut may have halved a character
         return payload[:at] + bytes((len(key),)) + key + payload[-1:]
     return payload
