@@ -261,7 +261,7 @@ _WHOLE_NUMBERS = (
 def _bytes(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
+    except (UnicodeEncodeError, AttributeError) as error:
         raise UnreadableError(f"{text!r:.60} is no text that UTF-8 can carry") from error
 
 
