@@ -8,7 +8,7 @@ accept from us; the last two are kept as headers.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -101,7 +101,7 @@ def first_failure(delivery: Delivery, now: datetime) -> datetime:
     return wire.moment(delivery.envelope.headers, wire.FIRST_FAILED_AT) or now
 
 
-def due(delivery: Delivery) -> timedelta | None:
+def due(delivery: Delivery, now: datetime) -> timedelta | None:
     """How long until a message that came back early may be tried; None if it may be now."""
     headers = delivery.envelope.headers
     if wire.RETRY_NOT_BEFORE not in headers:
@@ -109,7 +109,7 @@ def due(delivery: Delivery) -> timedelta | None:
     moment = wire.moment(headers, wire.RETRY_NOT_BEFORE)
     if moment is None:
         return None
-    left = moment - datetime.now(UTC)
+    left = moment - now
     return left if timedelta(0) < left < _LONGEST_WAIT else None
 
 

@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -32,6 +33,7 @@ from toolkit.receiving.consumer import Consumer, timeout_of
 from toolkit.receiving.context import Context, Sending
 from toolkit.receiving.settlement import HANDLERS_FAULT, Settlement
 from toolkit.topology.plan import Subscription
+from toolkit.transport.clock import WALL, Clock, expire, sleep
 from toolkit.transport.port import Delivery
 
 Decode = Callable[[bytes], Message]
@@ -65,6 +67,7 @@ class ReceivePipeline:
         hooks: Hooks,
         crash_budget: int,
         is_stopping: Callable[[], bool],
+        clock: Clock = WALL,
         middlewares: Sequence[Middleware[Incoming]] = (),
     ) -> None:
         self._subscription = subscription
@@ -78,8 +81,8 @@ class ReceivePipeline:
         self._decoders = _decoders(subscription, codec)
         self._only_decoder = _only(self._decoders)
         self._handle = compose(middlewares, _calling(consumer))
-        limit = timeout_of(consumer)
-        self._seconds: float | None = None if limit is None else limit.total_seconds()
+        self._limit = timeout_of(consumer)
+        self._clock = clock
 
     async def receive(self, delivery: Delivery) -> None:
         """One delivery, from its bytes to its one settlement."""
@@ -120,7 +123,7 @@ class ReceivePipeline:
         if delivery.envelope.headers:
             if delivery.earlier_deliveries > self._crash_budget:
                 return QUARANTINE
-            if self._policy.rungs and (left := copies.due(delivery)) is not None:
+            if self._policy.rungs and (left := copies.due(delivery, self._clock.now())) is not None:
                 return RetryLater(left, None, counts=False)
         return await self._handled(delivery, context)
 
@@ -143,7 +146,7 @@ class ReceivePipeline:
             outcome = self._decide(error, context)
             if not isinstance(outcome, RetryLater) or outcome.delay >= IN_PLACE:
                 return outcome
-            await asyncio.sleep(outcome.delay.total_seconds())
+            await sleep(self._clock, outcome.delay)
             context.rounds += 1
 
     async def _round(self, incoming: Incoming) -> BaseException | None:
@@ -187,14 +190,21 @@ class ReceivePipeline:
         return error
 
     async def _within_time(self, incoming: Incoming) -> None:
-        deadline = asyncio.timeout(self._seconds)
+        if self._limit is None:
+            await self._handle(incoming)
+            return
+        deadline = asyncio.timeout(None)
         try:
             async with deadline:
-                await self._handle(incoming)
+                timer = self._clock.call_later(self._limit, partial(expire, deadline))
+                try:
+                    await self._handle(incoming)
+                finally:
+                    timer.cancel()
         except TimeoutError as error:
             if deadline.expired():
-                late = HandlerTimeoutError(incoming.context.consumer, self._seconds or 0)
-                raise late from error
+                seconds = self._limit.total_seconds()
+                raise HandlerTimeoutError(incoming.context.consumer, seconds) from error
             raise
 
     def _decide(self, error: BaseException, context: Context) -> Outcome:

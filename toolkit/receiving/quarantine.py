@@ -26,6 +26,7 @@ from toolkit.transport.port import Delivery
 CHANCES = 2
 """Runs alone before a suspect is given up: one may have been cut short by a mere restart."""
 
+_MOST_STRANGERS = 100  # suspects of other releases, held at once
 _LOOK_EVERY = 5.0  # seconds; one of our own is looked after at once
 
 log = structlog.get_logger("toolkit.quarantine")
@@ -111,18 +112,23 @@ class Quarantine:
             pump.pause()
         for pump in self._pumps:
             await pump.quiet()
-        while not self._is_ending:
-            delivery = await self._suspects.take(self._queue)
-            if delivery is None:
-                return
-            queue = wire.text(delivery.envelope.headers, wire.FAILED_QUEUE)
-            pipeline = self._pipelines.get(queue or "")
-            if pipeline is None:
-                # An older or newer release handles it; there is no hurry, and no spinning.
+        strangers: list[Delivery] = []
+        try:
+            while not self._is_ending and len(strangers) < _MOST_STRANGERS:
+                delivery = await self._suspects.take(self._queue)
+                if delivery is None:
+                    return
+                queue = wire.text(delivery.envelope.headers, wire.FAILED_QUEUE)
+                pipeline = self._pipelines.get(queue or "")
+                if pipeline is not None:
+                    await self._hear(pipeline, delivery)
+                    continue
+                # Another release handles it; until then it is not in the way of those behind.
                 log.error("a suspect of a consumer that is not here", queue=queue)
-                delivery.give_back()
-                return
-            await self._hear(pipeline, delivery)
+                strangers.append(delivery)
+        finally:
+            for stranger in strangers:
+                stranger.give_back()
 
     async def _hear(self, pipeline: ReceivePipeline, delivery: Delivery) -> None:
         earlier = delivery.earlier_deliveries

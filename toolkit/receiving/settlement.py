@@ -8,7 +8,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from toolkit.errors import (
     MessageTooLargeError,
@@ -39,12 +39,13 @@ from toolkit.policies.outcome import (
 from toolkit.receiving import copies
 from toolkit.receiving.context import Context, Sending
 from toolkit.topology.plan import Subscription
+from toolkit.transport.clock import WALL, Clock, sleep
 from toolkit.transport.port import Delivery
 
 PublishCopy = Callable[[Publication], Awaitable[None]]
 
-_FIRST_PAUSE = 1.0  # seconds before a message whose copy failed goes back into its queue
-_LONGEST_PAUSE = 30.0
+_FIRST_PAUSE = timedelta(seconds=1)  # before a message whose copy failed goes back
+_LONGEST_PAUSE = timedelta(seconds=30)
 
 HANDLERS_FAULT = (UnroutableError, MessageTooLargeError)
 """Failures of a handler's publishes that another try of the publish alone can't mend."""
@@ -62,6 +63,7 @@ class Settlement:
         publish: PublishCopy,
         sending: Sending,
         hooks: Hooks,
+        clock: Clock = WALL,
     ) -> None:
         self._service = service
         self._subscription = subscription
@@ -69,6 +71,7 @@ class Settlement:
         self._publish = publish
         self._sending = sending
         self._hooks = hooks
+        self._clock = clock
         self._tells_success = hooks.wants(Handled)
 
     async def settle(
@@ -130,7 +133,7 @@ class Settlement:
             rungs=self._rungs,
             rounds=context.rounds + outcome.counts,
             attempts=context.attempt,
-            now=datetime.now(UTC),
+            now=self._clock.now(),
         )
         try:
             await self._publish(copy)
@@ -179,7 +182,7 @@ class Settlement:
         self._hooks.emit(Quarantined(**context.facts(), earlier_deliveries=earlier))
 
     def _record(self, delivery: Delivery, context: Context, outcome: DeadLetter) -> FaultRecord:
-        now = datetime.now(UTC)
+        now = self._clock.now()
         exchange, routing_key = copies.origin_of(delivery)
         return FaultRecord(
             reason=outcome.reason,
@@ -198,5 +201,5 @@ class Settlement:
     async def _leave_queued(self, delivery: Delivery) -> None:
         """After a pause, so that a message that can't be settled doesn't spin."""
         pause = _FIRST_PAUSE * 2 ** min(delivery.earlier_deliveries, 5)
-        await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+        await sleep(self._clock, min(pause, _LONGEST_PAUSE))
         delivery.reject()

@@ -1,4 +1,5 @@
 """The way to a broker: one port, and adapters that keep its promises.
 
-`port` states the guarantees; `rabbitmq` keeps them over aio-pika.
+`port` states the guarantees, `clock` says what time it is; `rabbitmq` keeps the promises over
+aio-pika.
 """
