@@ -61,9 +61,10 @@ class Pump:
             self._start_worker(number)
 
     def deliver(self, delivery: Delivery) -> None:
-        """Takes a delivery; one that comes while draining is given back at once."""
+        """Takes a delivery. One that comes while draining stays unsettled: it goes back, once,
+        when its channel is closed, and not round and round until then.
+        """
         if self._is_draining:
-            delivery.give_back()
             return
         self._waiting.append(delivery)
         self._arrived.release()

@@ -61,6 +61,7 @@ class Quarantine:
         self._called = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._is_ending = False
+        self._is_hearing = False
 
     def start(self) -> None:
         """Pauses the pumps until the suspects that are there have been heard; then keeps an eye
@@ -78,7 +79,8 @@ class Quarantine:
     async def finish(self) -> None:
         """Takes no further suspect, and returns once the one that is running is through."""
         self._is_ending = True
-        self._called.set()
+        if self._keeper is not None and not self._is_hearing:
+            self._keeper.cancel()
         if self._keeper is not None:
             await asyncio.wait({self._keeper})
 
@@ -132,10 +134,14 @@ class Quarantine:
 
     async def _hear(self, pipeline: ReceivePipeline, delivery: Delivery) -> None:
         earlier = delivery.earlier_deliveries
-        if earlier >= CHANCES:
-            await pipeline.bury(delivery, DeadLetter("crashed", _crashed(earlier)))
-        else:
-            await pipeline.receive_alone(delivery)
+        self._is_hearing = True
+        try:
+            if earlier >= CHANCES:
+                await pipeline.bury(delivery, DeadLetter("crashed", _crashed(earlier)))
+            else:
+                await pipeline.receive_alone(delivery)
+        finally:
+            self._is_hearing = False
 
     def _resume(self) -> None:
         for pump in self._pumps:

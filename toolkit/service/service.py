@@ -43,6 +43,10 @@ before the first message, and until after the last."""
 log = structlog.get_logger("toolkit.service")
 
 
+_GOODBYE = timedelta(seconds=6)  # for a broker to hear the last marks
+_SHORTLY = timedelta(seconds=1)  # for one that has not answered before
+
+
 @asynccontextmanager
 async def _nothing_around(_: "Service") -> AsyncIterator[None]:
     yield
@@ -149,8 +153,9 @@ class Service:
             self._transport = transport
             await self._stack.enter_async_context(self._lifespan(self))
             await self._consume_in_time(transport)
-        except BaseException:
-            await self._close(transport)
+        except BaseException as error:
+            is_silent = isinstance(error, BrokerUnreachableError)
+            await self._close(transport, within=_SHORTLY if is_silent else _GOODBYE)
             raise
         introduce(self)
 
@@ -162,7 +167,7 @@ class Service:
             return
         transport = self._transport
         await self._drain(self.settings.shutdown_grace if grace is None else grace)
-        await self._close(transport)
+        await self._close(transport, within=_GOODBYE)
         log.info("service stopped", service=self.name)
 
     async def __aenter__(self) -> Self:
@@ -256,19 +261,20 @@ class Service:
     async def _end(self) -> None:
         """Cancels what still runs; each message goes back."""
         self._is_over = True
+        await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
         if self._quarantine is not None:
             await self._quarantine.stop()
         await asyncio.gather(*(pump.stop() for pump in self._pumps))
         self._pumps, self._subscribers, self._quarantine = [], [], None
 
-    async def _close(self, transport: Transport) -> None:
+    async def _close(self, transport: Transport, *, within: timedelta) -> None:
         await self._end()
         try:
             await self._stack.aclose()
         finally:
             self._stack = AsyncExitStack()
             self._transport = None
-            await transport.close()
+            await transport.close(within=within)
 
     async def _publish(self, publication: Publication, timeout: timedelta) -> None:
         await self._running_transport().publish(publication, timeout=timeout)

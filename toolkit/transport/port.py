@@ -126,6 +126,8 @@ class Transport(Protocol):
         """The next message of a queue, or None if none is ready. It counts as delivered."""
         ...
 
-    async def close(self) -> None:
-        """Tells the broker of every mark, then disconnects. Idempotent."""
+    async def close(self, *, within: timedelta = ...) -> None:
+        """Tells the broker of every mark, then disconnects. Idempotent. A broker that doesn't
+        answer is not waited for any longer than `within`.
+        """
         ...

@@ -27,7 +27,7 @@ from toolkit.transport.rabbitmq.settle import RabbitDelivery
 log = structlog.get_logger("toolkit.transport")
 
 
-_GOODBYE_TIMEOUT = 5.0  # seconds for the broker to hear the last marks
+_SHORTLY = 0.5  # seconds for a goodbye to a connection that was no good
 
 
 class RabbitTransport:
@@ -68,7 +68,7 @@ class RabbitTransport:
                         return await self._open_once()
                     except ConnectionLostError as error:
                         last = error
-                        await self._disconnect()
+                        await self._disconnect(_SHORTLY)
                         self._set_up()
         except TimeoutError:
             last = self._publishing.last_problem or self._declaring_link.last_problem or last
@@ -110,10 +110,11 @@ class RabbitTransport:
         """See `Transport`."""
         return await self._taker.take(queue)
 
-    async def close(self) -> None:
-        """See `Transport`. A broker that doesn't answer is not waited for."""
+    async def close(self, *, within: timedelta = timedelta(seconds=6)) -> None:
+        """See `Transport`."""
+        seconds = within.total_seconds() / 2
         try:
-            async with asyncio.timeout(_GOODBYE_TIMEOUT):
+            async with asyncio.timeout(seconds):
                 await self._taker.close()
                 for subscriber in self._subscribers:
                     await subscriber.stop()
@@ -122,11 +123,11 @@ class RabbitTransport:
         except TimeoutError:
             log.warning("the broker doesn't answer; leaving without a goodbye")
         self._subscribers.clear()
-        await self._disconnect()
+        await self._disconnect(seconds)
 
-    async def _disconnect(self) -> None:
+    async def _disconnect(self, within: float) -> None:
         links = [link for link in (self._publishing, self._consuming) if link is not None]
-        await asyncio.gather(*(link.close() for link in links))
+        await asyncio.gather(*(link.close(within) for link in links))
 
     @property
     def _declaring_link(self) -> Link:

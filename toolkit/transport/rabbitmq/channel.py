@@ -6,8 +6,7 @@ itself, on a channel that is thrown away.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -96,13 +95,3 @@ async def _closed(channel: AbstractChannel) -> None:
 
 async def _initialized(channel: AbstractChannel) -> None:
     await channel.initialize()
-
-
-@asynccontextmanager
-async def scratch_channel(connection: AbstractConnection) -> AsyncIterator[WireChannel]:
-    """A channel for one call that may fail, so that nobody else's channel is closed by it."""
-    channel = await open_channel(connection)
-    try:
-        yield channel.wire
-    finally:
-        await channel.close()

@@ -45,7 +45,7 @@ _CLASSES: dict[Purpose, type[GuardedConnection]] = {
 }
 
 _HANDSHAKE_TIMEOUT = 10.0  # seconds for one node to take us in
-_CLOSE_TIMEOUT = 5.0
+_ABORT_TIMEOUT = 1.0
 _FIRST_PAUSE = 0.2  # seconds, doubled with each failure
 _LONGEST_PAUSE = 30.0
 _GLANCE = 0.05  # seconds for an unblocked connection to say that it is
@@ -130,8 +130,8 @@ class Link:
         """Whether it is up and not blocked, as far as is known."""
         return self._usable.is_set()
 
-    async def close(self) -> None:
-        """Disconnects for good."""
+    async def close(self, within: float) -> None:
+        """Disconnects for good, politely for `within` seconds at most."""
         self.state = State.CLOSING
         self._usable.clear()
         if self._keeper is not None:
@@ -141,7 +141,7 @@ class Link:
             self._keeper = None
         connection, self._connection = self._connection, None
         if connection is not None:
-            await _close(connection)
+            await _close(connection, within)
 
     async def _connect(self) -> OneConnection:
         """Each node in turn, once. Raises what the last one gave."""
@@ -260,9 +260,12 @@ async def _gone(connection: OneConnection) -> None:
         await gone.wait()
 
 
-async def _close(connection: OneConnection) -> None:
+async def _close(connection: OneConnection, within: float) -> None:
     closing = asyncio.ensure_future(connection.close())
-    await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT)
+    await asyncio.wait({closing}, timeout=within)
+    if not closing.done():
+        connection.abort()  # what waits for an answer sees that none will come
+        await asyncio.wait({closing}, timeout=_ABORT_TIMEOUT)
     if closing.done() and not closing.cancelled():
         closing.exception()
 

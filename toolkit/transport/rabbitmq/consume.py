@@ -32,7 +32,7 @@ Deliver = Callable[[Delivery], None]
 
 _LONGEST_PAUSE = 30.0
 _LONGEST_TAG = 200
-_CANCEL_TIMEOUT = 5.0  # seconds at a shutdown; a broker that is silent then is left to itself
+_CANCEL_TIMEOUT = 3.0  # seconds at a shutdown; a broker that is silent then is left to itself
 
 
 class RabbitSubscriber:

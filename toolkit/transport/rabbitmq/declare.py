@@ -332,7 +332,12 @@ async def _as_coroutine(
 
 async def _publish_to_nobody(channel: WireChannel) -> None:
     await channel.basic_publish(
-        b"", exchange="", routing_key=f"nobody.{uuid4().hex}", mandatory=True, wait=False
+        b"",
+        exchange="",
+        routing_key=f"nobody.{uuid4().hex}",
+        properties=spec.Basic.Properties(message_id=uuid4().hex),
+        mandatory=True,
+        wait=False,
     )
 
 

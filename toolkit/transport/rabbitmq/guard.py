@@ -46,6 +46,10 @@ class GuardedConnection(Connection):
         """What is done to the payload of a content header."""
         raise NotImplementedError
 
+    def abort(self) -> None:
+        """Drops the socket, without a goodbye."""
+        self._stream.abort()
+
     @property
     def farewell(self) -> str | None:
         """What the broker said when it closed the connection; None if it said nothing."""
@@ -75,13 +79,20 @@ def unwrapped(properties: Basic.Properties) -> bytes:
 class _GuardedTransport(TransportFactory):
     def __init__(self, guard: Callable[[bytes], bytes]) -> None:
         self._guard = guard
+        self._writer: asyncio.StreamWriter | None = None
         self.farewell: str | None = None
+
+    def abort(self) -> None:
+        """See `GuardedConnection`."""
+        if self._writer is not None:
+            self._writer.transport.abort()
 
     async def create(
         self, url: URL, **kwargs: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         inner = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
         reader, writer = await inner.create(url, **kwargs)
+        self._writer = writer
         guarded = _GuardedReader(reader, self)
         return guarded, writer  # type: ignore[return-value] # all that aiormq calls is there
 

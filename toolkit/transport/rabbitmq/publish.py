@@ -28,7 +28,7 @@ from toolkit.errors import (
 )
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Version
-from toolkit.transport.rabbitmq.channel import OpenChannel, open_channel, scratch_channel
+from toolkit.transport.rabbitmq.channel import OpenChannel, open_channel
 from toolkit.transport.rabbitmq.connection import Link
 from toolkit.transport.rabbitmq.translate import LOST, RawProperties, was_cancelled
 from toolkit.transport.rabbitmq.wire import UnreadableError, encode_properties
@@ -67,6 +67,7 @@ class Publisher:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._channel: OpenChannel | None = None
+        self._apart: OpenChannel | None = None
         self._opening = asyncio.Lock()
         self._one_suspect_at_a_time = asyncio.Lock()
         self._outstanding: dict[str, asyncio.Event | None] = {}
@@ -86,9 +87,10 @@ class Publisher:
             raise self._too_late(publication, attempt, timeout) from error
 
     async def close(self) -> None:
-        """Closes the channel; a publish that is still outstanding is lost with it."""
-        if self._channel is not None:
-            await self._channel.close()
+        """Closes the channels; a publish that is still outstanding is lost with them."""
+        for channel in (self._channel, self._apart):
+            if channel is not None:
+                await channel.close()
 
     async def _alone_with_its_id(self, publication: Publication, attempt: _Attempt) -> None:
         message_id = publication.envelope.message_id
@@ -115,7 +117,7 @@ class Publisher:
         while True:
             try:
                 if attempt.is_suspect:
-                    await self._on_channel_of_its_own(publication, properties, attempt)
+                    await self._alone(publication, properties, attempt)
                 else:
                     channel = await self._shared_channel()
                     await self._on_channel(channel.wire, publication, properties, attempt)
@@ -143,12 +145,15 @@ class Publisher:
                 raise _refused(publication, str(error)) from error
         attempt.is_suspect = True
 
-    async def _on_channel_of_its_own(
+    async def _alone(
         self, publication: Publication, properties: RawProperties, attempt: _Attempt
     ) -> None:
+        """On a channel where nothing else is outstanding; it is kept until somebody loses it."""
         connection = await self._link.ready()
-        async with self._one_suspect_at_a_time, scratch_channel(connection) as wire:
-            await self._on_channel(wire, publication, properties, attempt)
+        async with self._one_suspect_at_a_time:
+            if self._apart is None or not self._apart.is_open:
+                self._apart = await open_channel(connection)
+            await self._on_channel(self._apart.wire, publication, properties, attempt)
 
     async def _on_channel(
         self,
