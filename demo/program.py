@@ -1,0 +1,88 @@
+"""One service as a process of its own.
+
+Receives a command line and an environment, hands back a running process and, should it end too
+early, its last words.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+_POLL = 0.05
+_LAST_LINES = 15
+_LONGEST_LINE = 300
+
+
+class ProgramEndedError(Exception):
+    """A service ended, or did not become ready, although the story needs it."""
+
+    def __init__(self, program: "Program", what: str) -> None:
+        super().__init__(f"{program.name} {what}. Its last words:\n{program.last_words()}")
+
+
+class Program:
+    """A running service."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name = name
+        self._process = process
+        self._log = log
+
+    @property
+    def pid(self) -> int:
+        """Its process, which is also the leader of its process group."""
+        return self._process.pid
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return "\n".join(line[:_LONGEST_LINE] for line in lines[-_LAST_LINES:]) or "(none)"
+
+    async def until(self, is_ready: Callable[[], Awaitable[bool]], *, within: float) -> None:
+        """Ask until it is ready. Raises ProgramEndedError if it ends instead, or takes longer."""
+        try:
+            async with asyncio.timeout(within):
+                while not await is_ready():
+                    if self._process.returncode is not None:
+                        code = self._process.returncode
+                        raise ProgramEndedError(self, f"ended with exit code {code}")
+                    await asyncio.sleep(_POLL)
+        except TimeoutError:
+            raise ProgramEndedError(self, f"was not ready within {within:g} s") from None
+
+    async def stop(self, *, within: float, by: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to stop, and make it if it doesn't. Returns its exit code."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(by)
+        try:
+            return await asyncio.wait_for(self._process.wait(), within)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            return await self._process.wait()
+
+
+@asynccontextmanager
+async def running(
+    name: str, command: Sequence[str], *, environment: Mapping[str, str], folder: Path
+) -> AsyncIterator[Program]:
+    """Start it in `folder`, where its log goes too; it has stopped when the context ends."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=environment,
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is for us; we stop it in our own time
+        )
+    program = Program(name, process, log)
+    try:
+        yield program
+    finally:
+        await program.stop(within=15)

@@ -1,0 +1,101 @@
+"""What HTTP gets from orders, whatever it sends."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.samples.world import orders, wish
+
+
+@pytest.fixture
+async def folder(tmp_path: Path, broker_url: str) -> Path:
+    return tmp_path
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def line(**changes: Any) -> dict[str, Any]:
+    first: dict[str, Any] = wish()["lines"][0]
+    return first | changes
+
+
+BAD = [
+    pytest.param(wish("ada"), "customer_email", id="no address"),
+    pytest.param(
+        wish("ada@example.com\r\nBcc: eve@example.com"), "customer_email", id="two headers"
+    ),
+    pytest.param(wish("ada@example.com, eve@example.com"), "customer_email", id="two addresses"),
+    pytest.param({"lines": [line()]}, "customer_email", id="missing"),
+    pytest.param(wish(lines=[]), "lines", id="nothing ordered"),
+    pytest.param(wish(lines=[line(quantity=0)]), "quantity", id="none of it"),
+    pytest.param(wish(lines=[line(quantity=1.5)]), "quantity", id="half of one"),
+    pytest.param(wish(lines=[line(unit_price="-1")]), "unit_price", id="negative price"),
+    pytest.param(wish(lines=[line(unit_price="1.005")]), "unit_price", id="half a cent"),
+    pytest.param(wish(lines=[line(unit_price=float("nan"))]), "unit_price", id="NaN"),
+    pytest.param(wish(lines=[line(product="a\nb")]), "product", id="two lines"),
+    pytest.param(wish(lines=[line(product="\ud800")]), "product", id="half a character"),
+    pytest.param(wish(currency="euro"), "currency", id="no currency"),
+    pytest.param(wish(custmer_email="x"), "custmer_email", id="unknown field"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), BAD)
+async def test_a_bad_order_is_answered_with_the_field_that_is_wrong(
+    folder: Path, body: object, field: str
+) -> None:
+    async with orders(folder) as shop:
+        # Written by the standard library, which httpx's own encoder is stricter than.
+        response = await shop.http.post("/orders", content=json.dumps(body), headers=JSON)
+
+    assert response.status_code == 422
+    assert field in {problem["loc"][-1] for problem in response.json()["detail"]}
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", "[" * 100_000, b"\xff"])
+async def test_a_body_that_is_no_order_is_the_clients_fault(
+    folder: Path, body: str | bytes
+) -> None:
+    async with orders(folder) as shop:
+        response = await shop.http.post("/orders", content=body, headers=JSON)
+
+    assert response.status_code in {400, 422}
+
+
+async def test_an_order_can_be_looked_at_where_the_answer_says(folder: Path) -> None:
+    async with orders(folder) as shop:
+        placed = await shop.http.post("/orders", json=wish())
+        found = await shop.http.get(placed.headers["Location"])
+
+    assert placed.status_code == 201
+    assert found.json()["order_id"] == placed.json()["order_id"]
+    assert found.json()["total"] == "9.00"
+
+
+async def test_an_order_that_nobody_placed_is_not_found(folder: Path) -> None:
+    async with orders(folder) as shop:
+        looked_at = await shop.http.get(f"/orders/{uuid4()}")
+        cancelled = await shop.http.post(f"/orders/{uuid4()}/cancel")
+        no_id = await shop.http.get("/orders/7")
+
+    assert [r.status_code for r in (looked_at, cancelled, no_id)] == [404, 404, 422]
+
+
+async def test_of_many_cancellations_at_once_one_is_taken_and_the_others_conflict(
+    folder: Path,
+) -> None:
+    async with orders(folder) as shop:
+        order = await shop.place()
+        address = f"/orders/{order['order_id']}/cancel"
+        answers = await asyncio.gather(*(shop.http.post(address) for _ in range(5)))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
+
+
+async def test_orders_say_that_they_are_well(folder: Path) -> None:
+    async with orders(folder) as shop:
+        assert (await shop.http.get("/health")).json() == {"status": "ok"}

@@ -1,0 +1,150 @@
+"""Both services as processes: what they exit with, and what they say."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import pytest
+
+from demo import program
+from services.notifications.health import is_healthy
+from toolkit.testing.broker.ports import choose_free_ports
+
+ROOT = str(Path(__file__).parents[2])
+COMMANDS = {
+    "orders": ("-m", "services.orders"),
+    "notifications": ("-m", "toolkit", "run", "services.notifications.service:service"),
+}
+EACH = pytest.mark.parametrize("name", COMMANDS)
+
+
+def environment(folder: Path, **changes: str) -> dict[str, str]:
+    (port,) = choose_free_ports(1)
+    return {
+        **os.environ,
+        "PYTHONPATH": ROOT,
+        "ORDERS_PORT": str(port),
+        "ORDERS_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/orders.db",
+        "NOTIFICATIONS_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/notifications.db",
+        "NOTIFICATIONS_HEALTH_FILE": f"{folder}/health",
+        **changes,
+    }
+
+
+async def end_of(name: str, folder: Path, **changes: str) -> tuple[int | None, str]:
+    """What a service that can't start exits with, and says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *COMMANDS[name],
+        cwd=folder,
+        env=environment(folder, **changes),
+        stderr=PIPE,
+    )
+    async with asyncio.timeout(30):
+        _, said = await process.communicate()
+    return process.returncode, said.decode()
+
+
+@EACH
+async def test_without_a_broker_a_service_says_so_and_exits_with_69(
+    name: str, tmp_path: Path
+) -> None:
+    nobody = "amqp://guest:guest@127.0.0.1:1/"
+
+    code, said = await end_of(name, tmp_path, TOOLKIT_AMQP_URL=nobody, TOOLKIT_CONNECT_TIMEOUT="1s")
+
+    assert code == 69
+    assert "TOOLKIT_AMQP_URL" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("orders", {"ORDERS_PORT": "none", "ORDERS_ANNOUNCE_EVERY_SECONDS": "0"}),
+        ("notifications", {"NOTIFICATIONS_SMTP_PORT": "none", "NOTIFICATIONS_RETRY_AFTER": "[1]"}),
+    ],
+)
+async def test_a_wrong_setting_is_named_with_all_others_and_exits_with_78(
+    name: str, wrong: dict[str, str], tmp_path: Path
+) -> None:
+    code, said = await end_of(name, tmp_path, **wrong)
+
+    assert code == 78
+    assert all(variable in said for variable in wrong)
+    assert "Traceback" not in said
+
+
+@EACH
+async def test_a_database_that_is_not_there_is_named_without_its_password(
+    name: str, tmp_path: Path, broker_url: str
+) -> None:
+    variable = f"{name.upper()}_DATABASE_URL"
+    url = "postgresql+asyncpg://someone:secret@127.0.0.1:1/nothing"
+
+    code, said = await end_of(name, tmp_path, **{variable: url})
+
+    assert code == 1
+    assert variable in said
+    assert "secret" not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_service_that_is_asked_to_stop_stops_in_order_and_exits_with_0(
+    name: str, number: signal.Signals, tmp_path: Path, broker_url: str
+) -> None:
+    command = [sys.executable, *COMMANDS[name]]
+    log = tmp_path / f"{name}.log"
+
+    async with program.running(
+        name, command, environment=environment(tmp_path), folder=tmp_path
+    ) as service:
+        await service.until(lambda: says(log, "publishing", "consuming"), within=30)
+        code = await service.stop(within=20, by=number)
+
+    assert code == 0
+    assert await says(log, "service stopped")
+
+
+async def says(log: Path, *words: str) -> bool:
+    text = await asyncio.to_thread(log.read_text)
+    return any(word in text for word in words)
+
+
+async def test_notifications_is_healthy_once_it_consumes_and_a_check_sees_it(
+    tmp_path: Path, broker_url: str
+) -> None:
+    command = [sys.executable, *COMMANDS["notifications"]]
+    variables = environment(tmp_path)
+
+    async with program.running(
+        "notifications", command, environment=variables, folder=tmp_path
+    ) as service:
+        await service.until(lambda: is_well(tmp_path / "health"), within=30)
+        assert await check(variables) == 0
+
+    age(tmp_path / "health", seconds=60)
+    assert await check(variables) == 1
+
+
+async def is_well(file: Path) -> bool:
+    return is_healthy(file)
+
+
+async def check(variables: dict[str, str]) -> int:
+    """As Docker runs it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.notifications.health", env=variables
+    )
+    return await process.wait()
+
+
+def age(file: Path, *, seconds: float) -> None:
+    """As if the process had hung for so long."""
+    then = file.stat().st_mtime - seconds
+    os.utime(file, (then, then))

@@ -1,0 +1,56 @@
+"""The command line: what it refuses, and with which code. Processes are in service/test_runner."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from toolkit.cli.main import app
+
+WRONG = """
+from toolkit import Service
+service = Service("Wrong Name")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with a module that can't work."""
+    (tmp_path / "wrong_shop.py").write_text(WRONG)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("TOOLKIT_AMQP_URL", "amqp://ada:hunter2@localhost/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "Usage"),
+        (["run"], 2, "Missing argument"),
+        (["run", "shop:service", "--workers", "0"], 2, "--workers"),
+        (["run", "shop:service", "--workers", "many"], 2, "--workers"),
+        (["walk"], 2, "walk"),
+        (["--help"], 0, "run"),
+        (["run", "--help"], 0, "69 no broker, 77 refused by the broker, 78 configuration"),
+        (["run", "shop"], 78, "write MODULE:NAME"),
+        (["run", "wrong_shop:service"], 78, "'Wrong Name' is no name for a service"),
+        (["run", "wrong_shop:nothing"], 78, "'Wrong Name' is no name for a service"),
+    ],
+)
+def test_a_command_that_can_not_be_carried_out_says_why(
+    arguments: list[str], code: int, said: str
+) -> None:
+    """Usage is 2, a service that can't work is 78."""
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert said in " ".join(result.output.split())
+    assert result.exit_code == code
+
+
+def test_bad_settings_end_all_workers_before_they_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said once, and not by each of them; without the password."""
+    monkeypatch.setenv("TOOLKIT_AMQP_URL", "http://ada:hunter2@localhost/")
+    result = CliRunner().invoke(app, ["run", "shop:service", "--workers", "2"])
+    assert result.exit_code == 78
+    assert result.output.count("TOOLKIT_AMQP_URL") == 1
+    assert "hunter2" not in result.output

@@ -1,0 +1,159 @@
+"""Settings come from the environment and `.env`; every problem is listed, and no secret shown."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from toolkit import ConfigurationError, Settings, SettingsError
+
+ADDRESS = "amqp://ada:hunter2@broker:5673/shop"
+
+
+def test_everything_has_a_default() -> None:
+    """Against a broker on this machine a service starts without any setting."""
+    settings = Settings()
+    assert settings.urls == ("amqp://guest:guest@localhost/",)
+    assert (settings.topology, settings.log_level, settings.log_format) == (
+        "declare",
+        "info",
+        "auto",
+    )
+    assert settings.shutdown_grace == timedelta(seconds=25)
+    assert (settings.crash_budget, settings.max_body) == (3, None)
+
+
+def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under its name in capitals; durations as people write them."""
+    variables = {
+        "AMQP_URL": ADDRESS,
+        "TOPOLOGY": "check",
+        "CONNECT_TIMEOUT": "2s",
+        "HEARTBEAT": "5s",
+        "PUBLISH_TIMEOUT": "1m30s",
+        "SHUTDOWN_GRACE": "0s",
+        "MAX_BODY": "1000",
+        "CRASH_BUDGET": "5",
+        "LOG_LEVEL": "debug",
+        "LOG_FORMAT": "json",
+    }
+    assert {name.lower() for name in variables} == set(Settings.model_fields)
+    for name, value in variables.items():
+        monkeypatch.setenv(f"TOOLKIT_{name}", value)
+    settings = Settings()
+    assert settings.urls == (ADDRESS,)
+    assert settings.publish_timeout == timedelta(seconds=90)
+    assert settings.shutdown_grace == timedelta(0)
+    assert (settings.max_body, settings.crash_budget) == (1_000, 5)
+    assert (settings.topology, settings.log_format) == ("check", "json")
+
+
+def test_a_file_is_read_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`.env` in the working directory, which may hold settings of others as well."""
+    (tmp_path / ".env").write_text(
+        f"TOOLKIT_AMQP_URL={ADDRESS}\nTOOLKIT_LOG_LEVEL=error\nDATABASE_URL=sqlite://\n"
+    )
+    monkeypatch.setenv("TOOLKIT_LOG_LEVEL", "debug")
+    settings = Settings()
+    assert (settings.urls, settings.log_level) == ((ADDRESS,), "debug")
+
+
+def test_a_program_may_give_settings_itself() -> None:
+    """As text or as values."""
+    settings = Settings(connect_timeout=timedelta(seconds=3), heartbeat="7s")
+    assert settings.connect_timeout == timedelta(seconds=3)
+    assert settings.heartbeat == timedelta(seconds=7)
+
+
+def test_several_nodes_of_a_cluster_are_separated_by_commas() -> None:
+    """With or without spaces, and a comma too many does no harm."""
+    settings = Settings(amqp_url="amqp://a/, amqps://b:5671/v,")
+    assert settings.urls == ("amqp://a/", "amqps://b:5671/v")
+
+
+def test_settings_can_not_be_changed() -> None:
+    """What was checked stays as it was."""
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().log_level = "debug"  # type: ignore[misc]
+
+
+def test_the_transport_is_told_what_it_needs() -> None:
+    """Nothing gets lost on the way."""
+    settings = Settings(amqp_url=ADDRESS, connect_timeout="2s", heartbeat="9s", topology="off")
+    options = settings.rabbit_options("shop")
+    assert (options.urls, options.service, options.topology) == ((ADDRESS,), "shop", "off")
+    assert options.connect_timeout == timedelta(seconds=2)
+    assert options.heartbeat == timedelta(seconds=9)
+
+
+# ---------------------------------------------------------------------------------- problems
+
+
+BAD = [
+    ("amqp_url", "http://ada:hunter2@broker/"),
+    ("amqp_url", "amqp://ada:hunter2@/"),
+    ("amqp_url", "amqp://ada:hunter2@broker:99999/"),
+    ("amqp_url", "amqp://good/,amqp://ada:hunter2#@broker/"),
+    ("amqp_url", " , "),
+    ("topology", "yes"),
+    ("connect_timeout", "0s"),
+    ("publish_timeout", "0s"),
+    ("publish_timeout", "soon"),
+    ("heartbeat", "500ms"),
+    ("heartbeat", "11m"),
+    ("heartbeat", "9999999999d"),
+    ("shutdown_grace", "-1s"),
+    ("max_body", "0"),
+    ("max_body", "16MB"),
+    ("crash_budget", "0"),
+    ("log_level", "LOUD"),
+    ("log_format", "xml"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_value_that_can_not_be_used_is_named_by_its_variable(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the one problem of a `SettingsError`, which is a `ConfigurationError`."""
+    monkeypatch.setenv(f"TOOLKIT_{name.upper()}", value)
+    with pytest.raises(SettingsError) as caught:
+        Settings()
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"TOOLKIT_{name.upper()}: ")
+    assert isinstance(caught.value, ConfigurationError)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_every_problem_is_listed_at_once() -> None:
+    """Nobody has to start ten times."""
+    bad: dict[str, Any] = dict(reversed(BAD))
+    with pytest.raises(SettingsError) as caught:
+        Settings(**bad)
+    named = {problem.partition(":")[0] for problem in caught.value.problems}
+    assert named == {f"TOOLKIT_{name.upper()}" for name in bad}
+
+
+# ---------------------------------------------------------------------------------- secrets
+
+
+def test_no_secret_is_shown_by_settings() -> None:
+    """However they are printed."""
+    settings = Settings(amqp_url=ADDRESS)
+    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+    assert "hunter2" not in shown
+    assert "hunter2" not in repr(settings.rabbit_options("shop"))
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_no_secret_is_shown_by_a_problem(name: str, value: str) -> None:
+    """Neither by the error itself nor by one behind it."""
+    with pytest.raises(SettingsError) as caught:
+        Settings(**{"amqp_url": ADDRESS, name: value})
+    error = caught.value
+    assert "hunter2" not in f"{error} {error!r} {error.__cause__!r}"
+    assert error.__suppress_context__

@@ -1,0 +1,128 @@
+"""Several processes of one service: kept alive, told to stop, and given up when that is hopeless.
+
+The workers are small Python programs, because only their lives matter here.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from toolkit.service.supervisor import Supervisor
+
+FOR_EVER = """
+import signal, sys, pathlib
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+pathlib.Path(sys.argv[1], str(__import__("os").getpid())).touch()
+signal.pause()
+"""
+
+STUBBORN = FOR_EVER.replace("lambda *_: sys.exit(0)", "signal.SIG_IGN").replace(
+    "signal.pause()",
+    'signal.signal(signal.SIGINT, lambda *_: sys.exit(0)); [signal.pause() for _ in "12"]',
+)
+
+
+def supervisor(source: str, count: int, directory: Path) -> Supervisor:
+    return Supervisor([sys.executable, "-S", "-c", source, str(directory)], count)
+
+
+def born(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+async def until_born(directory: Path, count: int) -> None:
+    async with asyncio.timeout(20):
+        while len(born(directory)) < count:
+            await asyncio.sleep(0.01)
+
+
+def is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_signal_is_passed_on_and_every_worker_awaited(tmp_path: Path) -> None:
+    """Ended in order, all of them: 0."""
+    running = asyncio.create_task(supervisor(FOR_EVER, 3, tmp_path).run())
+    await until_born(tmp_path, 3)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(running, 20) == 0
+    assert not [worker for worker in born(tmp_path) if is_alive(worker)]
+
+
+@pytest.mark.parametrize("turns", range(1, 6))
+async def test_a_signal_that_comes_while_workers_are_born_reaches_them(
+    tmp_path: Path, turns: int
+) -> None:
+    """However early it is."""
+    running = asyncio.create_task(supervisor(FOR_EVER, 2, tmp_path).run())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(running, 20) == 0
+
+
+async def test_a_second_signal_is_passed_on_as_well_and_told_by_the_exit_code(
+    tmp_path: Path,
+) -> None:
+    """Whoever sends two wants it to end at once, and must see that it did."""
+    running = asyncio.create_task(supervisor(STUBBORN, 1, tmp_path).run())
+    await until_born(tmp_path, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGINT)
+    assert await asyncio.wait_for(running, 20) == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize("code", [2, 69, 77, 78])
+async def test_a_worker_that_can_never_start_ends_all_of_them(tmp_path: Path, code: int) -> None:
+    """With its exit code, which says why; restarting it would only hide that."""
+    source = f"""
+import os, pathlib, sys
+try:
+    pathlib.Path(sys.argv[1], "first").mkdir()
+except FileExistsError:
+    exec({FOR_EVER!r})
+else:
+    while len(os.listdir(sys.argv[1])) < 2: pass
+    sys.exit({code})
+"""
+    running = asyncio.create_task(supervisor(source, 2, tmp_path).run())
+    assert await asyncio.wait_for(running, 20) == code
+
+
+async def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
+    """Whatever it died of, even if it was killed; the others go on."""
+    source = f"""
+import os, pathlib, sys
+try:
+    pathlib.Path(sys.argv[1], "first").mkdir()
+except FileExistsError:
+    exec({FOR_EVER!r})
+else:
+    os.kill(os.getpid(), 9)
+"""
+    running = asyncio.create_task(supervisor(source, 1, tmp_path).run())
+    await until_born(tmp_path, 2)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(running, 20) == 0
+
+
+async def test_every_worker_knows_its_number(tmp_path: Path) -> None:
+    """For logs and names that must differ."""
+    source = """
+import os, pathlib, sys
+pathlib.Path(sys.argv[1], os.environ["TOOLKIT_WORKER"]).touch()
+while len(os.listdir(sys.argv[1])) < 3: pass
+sys.exit(78)
+"""
+    running = asyncio.create_task(supervisor(source, 3, tmp_path).run())
+    assert await asyncio.wait_for(running, 20) == 78
+    assert set(born(tmp_path)) == {"1", "2", "3"}
