@@ -7,7 +7,9 @@ mailer           carries a letter to the SMTP server
 database         the table behind the ledger, and how it is opened
 ledger           which letters are being sent, and which have been
 notifier         sends each letter once: claim, send, write down
+producer         what it announces
 consumers        one for each event that customers hear about
+
 health           whether this process is consuming, for whoever supervises it
 service          puts it all together; what `toolkit run` starts
 publish_schemas  writes the contract down as a JSON schema, for teams in other repositories

@@ -14,6 +14,7 @@ from .health import reporting_health
 from .ledger import Ledger
 from .mailer import InvalidAddress, Mailer
 from .notifier import Notifier
+from .producer import NotificationEvents
 from .settings import Settings, read_settings
 
 
@@ -33,6 +34,7 @@ def make_service(settings: Settings | None = None) -> Service:
     return Service(
         "notifications",
         consumers=[SendConfirmation(notifier, retry), SendCancellation(notifier, retry)],
+        producers=[NotificationEvents],
         lifespan=lifespan,
     )
 

@@ -70,6 +70,8 @@ def test_a_service_or_a_function_that_returns_one_is_found(path: str, name: str)
         ("shop_under_test.nowhere:service", "there is no module 'shop_under_test.nowhere'"),
         ("shop_under_test.orders.service:x", "there is no module"),
         ("shop_under_test.orders:nowhere", "'nowhere' can't be found"),
+        ("shop_under_test.orders:nowhere", "it has service$"),
+        ("shop_under_test:nowhere", "it has no service at all"),
         ("shop_under_test.orders:Shops.south", "'Shops.south' can't be found"),
         ("shop_under_test.orders:Shops.", "can't be found"),
         ("shop_under_test.orders:nothing", "it is a NoneType"),

@@ -211,6 +211,15 @@ def test_no_library_logs_a_password_either(style: Any) -> None:
     assert "hunter2" not in stream.getvalue()
 
 
+def test_the_librarys_own_cries_are_left_out() -> None:
+    """Every fault of theirs is reported by us, with what to do."""
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    for name in ("aio_pika", "aiormq.connection"):
+        logging.getLogger(name).error("Unexpected connection close")
+    assert stream.getvalue() == ""
+
+
 # ---------------------------------------------------------------------------------- the hook
 
 FAILURES: list[tuple[Observation, str, str]] = [

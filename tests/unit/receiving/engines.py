@@ -7,7 +7,7 @@ from typing import Any
 from tests.unit.orders import OrderPlaced
 from tests.unit.postbox import Postbox
 from toolkit import Consumer, Context, Incoming, Middleware
-from toolkit.messages.codec import JsonCodec
+from toolkit.messages.codec import Codec, JsonCodec
 from toolkit.observability.hooks import Hooks
 from toolkit.receiving.consumer import subscription_of
 from toolkit.receiving.pipeline import ReceivePipeline
@@ -44,11 +44,12 @@ def engine(
     hooks: Hooks | None = None,
     crash_budget: int = 3,
     is_stopping: bool = False,
+    codec: Codec | None = None,
     middlewares: Sequence[Middleware[Incoming]] = (),
 ) -> ReceivePipeline:
     """Everything between a delivery and its settlement, in a service called shop."""
     hooks = hooks or Hooks()
-    codec = JsonCodec()
+    codec = codec or JsonCodec()
     subscription = subscription_of("shop", consumer)
     timeout = timedelta(seconds=30)
     sending = SendPipeline("shop", postbox.publish, codec, hooks, timeout=timeout)

@@ -5,7 +5,10 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 
+from tests.unit.deliveries import delivery
 from tests.unit.orders import OrderCancelled, OrderPlaced, ShipOrder
+from tests.unit.postbox import Postbox
+from tests.unit.sending.pipelines import pipeline
 from toolkit import Consumer, Context, DeadLetters, Event, Message, QueueOptions, Retry
 from toolkit.messages.contract import contract_of
 from toolkit.receiving.consumer import (
@@ -217,6 +220,20 @@ def test_a_value_that_can_not_work_says_why(values: dict[str, Any], said: str) -
     (problem,) = problems(with_values(values))
     assert problem.startswith("SendConfirmation: ")
     assert said in problem
+
+
+@pytest.mark.parametrize(("concurrency", "prefetch"), [(1, 1), (1, 65_535), (65_535, 65_535)])
+def test_the_smallest_and_the_largest_numbers_can_work(concurrency: int, prefetch: int) -> None:
+    """AMQP's prefetch has 16 bits."""
+    assert problems(with_values({"concurrency": concurrency, "prefetch": prefetch})) == []
+
+
+async def test_a_consumer_without_a_handler_says_so_in_a_test_too() -> None:
+    """Where nobody has checked it before."""
+    sending = pipeline(Postbox())
+    context = Context(delivery(), queue="q", consumer="NoHandle", sending=sending)
+    with pytest.raises(NotImplementedError, match="NoHandle has no `handle`"):
+        await NoHandle().handle(OrderPlaced(order_id=1), context)
 
 
 def test_every_problem_of_a_consumer_is_listed_at_once() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from structlog.testing import capture_logs
 
 from tests.unit.amqp import header_tables
 from tests.unit.deliveries import InMemoryDelivery, delivery
@@ -81,6 +82,23 @@ def test_no_header_of_a_stranger_breaks_the_context(headers: dict[str, Any]) -> 
     assert context.attempt >= 0
     assert context.rounds >= 0
     assert context.causation_id is None or isinstance(context.causation_id, str)
+
+
+def test_logs_and_events_name_the_message() -> None:
+    """So that one story can be found among thousands."""
+    context = context_of(delivery(message_id="m", correlation_id="c"))
+    context.begin_attempt()
+    names = {"consumer": "Ship", "message_id": "m", "correlation_id": "c", "attempt": 1}
+    with capture_logs() as logs:
+        context.log.info("shipping", order_id=1)
+    assert logs == [{"event": "shipping", "log_level": "info", "order_id": 1, **names}]
+    assert context.facts() == {**names, "queue": "shop.ship", "type": "orders.placed"}
+
+
+def test_a_first_round_is_round_zero() -> None:
+    """Delayed tries are counted apart."""
+    assert context_of(delivery()).rounds == 0
+    assert context_of(delivery(headers={"retry-attempt": 2})).rounds == 2
 
 
 # ---------------------------------------------------------------------------------- publishing

@@ -167,6 +167,12 @@ def test_a_copy_of_a_copy_still_says_so() -> None:
         assert copy.envelope.headers["original-routing-key"] == "orders.placed"
 
 
+def test_an_origin_may_have_the_longest_names_that_there_are() -> None:
+    """255 bytes each."""
+    headers = {"original-exchange": "x" * 255, "original-routing-key": "y" * 255}
+    assert copies.origin_of(delivery(headers=headers)) == ("x" * 255, "y" * 255)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

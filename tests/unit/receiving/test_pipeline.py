@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from tests.unit.amqp import envelopes, header_tables
 from tests.unit.clock import in_virtual_time, now, until_nothing_moves
@@ -33,6 +34,7 @@ from toolkit import (
     Step,
     UnroutableError,
 )
+from toolkit.messages.codec import JsonCodec
 from toolkit.messages.envelope import Envelope
 from toolkit.observability.events import (
     DeadLettered,
@@ -95,6 +97,17 @@ async def test_what_a_handler_published_is_confirmed_before_its_message_is_acked
     assert incoming.mark == "acked"
     keys = [publication.routing_key for publication in postbox.taken]
     assert keys == ["orders.cancelled", "shipping.ship-order"]
+
+
+async def test_a_single_publish_of_a_handler_is_confirmed_first_as_well() -> None:
+    """The commonest case of all."""
+
+    async def confirm(order: OrderPlaced, context: Context) -> None:
+        await context.publish(OrderCancelled(order_id=order.order_id))
+
+    postbox, incoming = Postbox(), delivery()
+    await engine(Ship(confirm), postbox).receive(incoming)
+    assert (postbox.only.routing_key, incoming.mark) == ("orders.cancelled", "acked")
 
 
 async def test_a_failed_run_publishes_nothing() -> None:
@@ -168,6 +181,14 @@ async def test_an_error_that_no_try_mends_is_dead_lettered_at_once() -> None:
     await engine(ship, postbox).receive(incoming)
     assert ship.attempts == [1]
     assert postbox.only.envelope.headers["dead-reason"] == "failed"
+
+
+async def test_a_delay_of_one_second_is_waited_for_on_the_broker() -> None:
+    """From there on a slot is better used for others."""
+    postbox, incoming = Postbox(), delivery()
+    ship = Ship(FAILURE, retry=Retry(immediately=0, after=("1s",)))
+    await engine(ship, postbox).receive(incoming)
+    assert (ship.attempts, postbox.only.exchange) == ([1], "shop.delay.1s")
 
 
 @in_virtual_time
@@ -470,6 +491,37 @@ async def test_an_error_of_middleware_is_a_failure_like_any_other() -> None:
     ship, postbox, incoming = Ship(retry=LADDER), Postbox(), delivery()
     await engine(ship, postbox, middlewares=[fail]).receive(incoming)
     assert (ship.attempts, postbox.only.exchange) == ([], "shop.delay.5s")
+
+
+# ---------------------------------------------------------------------------------- our own faults
+
+
+class BrokenCodec(JsonCodec):
+    """A codec of the user's that breaks its promise."""
+
+    def accepts(self, content_type: str | None) -> bool:
+        raise KeyError(content_type)
+
+
+async def test_a_fault_of_the_engine_is_kept_like_any_other() -> None:
+    """The message doesn't go round and round over it; the log has the traceback."""
+    postbox, incoming = Postbox(), delivery()
+    with capture_logs() as logs:
+        await engine(Ship(), postbox, codec=BrokenCodec()).receive(incoming)
+    headers = postbox.only.envelope.headers
+    assert (headers["dead-reason"], headers["error-type"]) == ("failed", "KeyError")
+    assert incoming.mark == "acked"
+    (line,) = (line for line in logs if line["event"] == "the engine failed")
+    assert (line["message_id"], line["exc_info"]) == ("m-1", True)
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_passes_through_a_handler(ending: type[BaseException]) -> None:
+    """It is nobody's failure; the message is unsettled, so it comes again."""
+    incoming = delivery()
+    with pytest.raises(ending):
+        asyncio.run(engine(Ship(ending()), Postbox()).receive(incoming))
+    assert not incoming.is_settled
 
 
 # ---------------------------------------------------------------------------------- always

@@ -150,6 +150,8 @@ async def test_a_fault_of_the_engine_costs_neither_the_message_nor_the_slot() ->
     async with pumping(receive, concurrency=1) as pump:
         pump.deliver(bad)
         pump.deliver(good)
+        await until_nothing_moves()
+        assert not bad.is_settled
         await asyncio.sleep(60)
         assert pump.running == 0
     assert (bad.mark, good.mark) == ("rejected", "acked")
@@ -254,8 +256,20 @@ async def test_stopping_cancels_what_still_runs() -> None:
             pump.deliver(one)
         await until_nothing_moves()
         await pump.stop()
+        await until_nothing_moves()
         assert (pump.running, bench.at_once) == (0, 0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
     assert marks(incoming) == ["given back"] * 4
+
+
+@in_virtual_time
+async def test_a_pump_can_be_started_again() -> None:
+    """A service may run twice in one process."""
+    pump = Pump("shop.ship", Bench().receive, concurrency=2)
+    for _ in range(2):
+        pump.start()
+        assert len(asyncio.all_tasks()) == 3
+        await pump.stop()
 
 
 async def test_a_pump_that_never_ran_stops() -> None:
@@ -286,6 +300,20 @@ async def test_a_pump_that_is_paused_begins_nothing_and_is_quiet_once_the_last_i
         pump.resume()
         await until_nothing_moves()
     assert marks(incoming) == ["acked"] * 4
+
+
+@in_virtual_time
+async def test_a_pump_is_not_quiet_before_the_last_one_is_done() -> None:
+    """However much earlier the others were."""
+    bench = Bench(turns=lambda number: 50 * number)
+    async with pumping(bench.receive, concurrency=3) as pump:
+        for one in (incoming := deliveries(3)):
+            pump.deliver(one)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        pump.pause()
+        await pump.quiet()
+        assert marks(incoming) == ["acked"] * 3
 
 
 async def test_an_idle_pump_is_quiet() -> None:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.unit.clock import in_virtual_time, until_nothing_moves
+from tests.unit.clock import in_virtual_time, now, until_nothing_moves
 from tests.unit.deliveries import InMemoryDelivery, delivery
 from tests.unit.orders import OrderPlaced
 from tests.unit.postbox import Postbox
@@ -13,7 +13,7 @@ from tests.unit.receiving.engines import Ship, engine
 from toolkit import Consumer, Context
 from toolkit.errors import ConnectionLostError
 from toolkit.receiving.pump import Pump
-from toolkit.receiving.quarantine import CHANCES, Quarantine
+from toolkit.receiving.quarantine import Quarantine
 from toolkit.transport.port import Delivery
 
 QUEUE = "shop.ship"
@@ -155,7 +155,7 @@ async def _succeed(order: OrderPlaced, context: Context) -> None: ...
 @in_virtual_time
 async def test_a_suspect_that_killed_its_process_again_is_given_up() -> None:
     """As crashed, without being handled, once it has used up its chances."""
-    postbox, ship, incoming = Postbox(), Ship(), suspect(deliveries=CHANCES)
+    postbox, ship, incoming = Postbox(), Ship(), suspect(deliveries=2)
     async with service(ship, SuspectsInMemory(incoming), postbox):
         await until_nothing_moves()
     headers = postbox.only.envelope.headers
@@ -168,7 +168,7 @@ async def test_a_suspect_that_killed_its_process_again_is_given_up() -> None:
 @in_virtual_time
 async def test_a_suspect_has_more_than_one_chance() -> None:
     """One may have been cut short by a mere restart."""
-    ship, incoming = Ship(), suspect(deliveries=CHANCES - 1)
+    ship, incoming = Ship(), suspect(deliveries=1)
     async with service(ship, SuspectsInMemory(incoming)):
         await until_nothing_moves()
     assert (len(ship.handled), incoming.mark) == (1, "acked")
@@ -217,10 +217,35 @@ async def _looked_at_again_after(failure: Exception) -> None:
 async def test_finishing_waits_for_the_suspect_that_runs_and_takes_no_other() -> None:
     """The first half of an ordered shutdown."""
     running, waiting = suspect("running"), suspect("waiting")
-    async with service(Slow(), SuspectsInMemory(running, waiting)) as (_, quarantine):
+    slow = Slow()
+    async with service(slow, SuspectsInMemory(running, waiting)) as (_, quarantine):
         await until_nothing_moves()
         await quarantine.finish()
         assert (running.mark, waiting.mark) == ("acked", None)
+    assert slow.attempts == [1]
+    assert len(slow.handled) == 1
+
+
+@in_virtual_time
+async def test_finishing_takes_no_time_where_no_suspect_runs() -> None:
+    """A shutdown doesn't wait for the next look."""
+    async with service(Ship(), SuspectsInMemory()) as (_, quarantine):
+        await until_nothing_moves()
+        began = now()
+        await quarantine.finish()
+        assert now() == began
+
+
+@in_virtual_time
+async def test_without_suspects_nobody_stands_still() -> None:
+    """Looking costs the others nothing, however long one of them takes."""
+    slow = Slow()
+    async with service(slow, SuspectsInMemory()) as (pump, _):
+        pump.deliver(delivery(message_id="long"))
+        await asyncio.sleep(9)
+        pump.deliver(delivery(message_id="short"))
+        await until_nothing_moves()
+        assert slow.running == {"long", "short"}
 
 
 @in_virtual_time

@@ -25,6 +25,8 @@ from toolkit import (
 from toolkit.errors import Difference
 from toolkit.service.runner import exit_code_of
 
+pytestmark = pytest.mark.xdist_group("runner")  # each command runs once, so all in one worker
+
 REPOSITORY = Path(__file__).parents[3]
 
 MODULES = {

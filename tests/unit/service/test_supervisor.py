@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,29 @@ else:
 """
     running = asyncio.create_task(supervisor(source, 2, tmp_path).run())
     assert await asyncio.wait_for(running, 20) == code
+
+
+def go_all_at_once(directory: Path) -> None:
+    """Holds up this very process until every worker has ended."""
+    pids = [int(name) for name in born(directory)]
+    (directory / "go").touch()
+    for pid in pids:
+        with suppress(ChildProcessError):  # asyncio's own thread was first
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+async def test_workers_that_can_never_start_may_all_end_at_once(tmp_path: Path) -> None:
+    """As they do over a mistake in the configuration: each has ended when the first is noticed."""
+    source = """
+import os, pathlib, sys
+pathlib.Path(sys.argv[1], str(os.getpid())).touch()
+while not os.path.exists(sys.argv[1] + "/go"): pass
+sys.exit(78)
+"""
+    running = asyncio.create_task(supervisor(source, 3, tmp_path).run())
+    await until_born(tmp_path, 3)
+    go_all_at_once(tmp_path)
+    assert await asyncio.wait_for(running, 20) == 78
 
 
 async def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:

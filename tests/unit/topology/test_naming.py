@@ -42,6 +42,18 @@ def test_names_follow_from_the_service_and_the_consumer() -> None:
     assert (naming.EVENTS, naming.COMMANDS) == ("events", "commands")
 
 
+@pytest.mark.parametrize("queue", ["shop.ship", "a", "A_b:c@d#e,f/g-h", "x" * 200])
+def test_letters_digits_and_some_signs_name_a_queue(queue: str) -> None:
+    """What every broker and every tool takes."""
+    assert naming.queue_problem(queue) is None
+
+
+@pytest.mark.parametrize("queue", ["", "x" * 201, "a b", "a\n", "ü", "a'b", "amq.ship"])
+def test_any_other_name_of_a_queue_is_a_problem(queue: str) -> None:
+    """The sentence repeats it."""
+    assert f"'{queue}'" in (naming.queue_problem(queue) or "")
+
+
 @pytest.mark.parametrize("name", ["orders", "order-archive", "orders2", "2", "a" * 60])
 def test_lower_case_words_joined_by_dashes_name_a_service(name: str) -> None:
     """A name without a dot, because dots separate it from its consumers."""

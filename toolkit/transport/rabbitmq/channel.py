@@ -19,6 +19,7 @@ R = TypeVar("R")
 
 ANSWER_TIMEOUT = 15.0
 """Seconds to wait for the broker's answer to one call."""
+_CLOSE_TIMEOUT = 1.0  # closing is a courtesy: the connection's end says the same
 
 
 async def answered(call: Coroutine[Any, Any, R], what: str, *, within: float = ANSWER_TIMEOUT) -> R:
@@ -67,7 +68,7 @@ class OpenChannel:
         """Tells the broker, unless it is gone; everything sent before has then been handled."""
         if self.is_open:
             try:
-                await answered(_closed(self._channel), "closing a channel")
+                await answered(_closed(self._channel), "closing a channel", within=_CLOSE_TIMEOUT)
             except ConnectionLostError:
                 pass  # gone is what was wanted
         self.gone.set()

@@ -45,7 +45,7 @@ _CLASSES: dict[Purpose, type[GuardedConnection]] = {
 }
 
 _HANDSHAKE_TIMEOUT = 10.0  # seconds for one node to take us in
-_ABORT_TIMEOUT = 1.0
+_ABORT_TIMEOUT = 0.3
 _FIRST_PAUSE = 0.2  # seconds, doubled with each failure
 _LONGEST_PAUSE = 30.0
 _GLANCE = 0.05  # seconds for an unblocked connection to say that it is
@@ -162,6 +162,7 @@ class Link:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await connection.connect()
         except asyncio.CancelledError as error:
+            connection.abort()  # or the library would wait for a goodbye that may never come
             if was_cancelled():
                 raise
             raise connection_error(error, url, connection.farewell) from error
