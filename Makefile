@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Typed and checked; what a clone hasn't got is left out.
 CODE := $(wildcard toolkit services demo tests benchmarks)
 # Tests that wait for the broker's clock overlap; one broker serves all workers.
-PYTEST_ARGS ?= -n auto --dist loadgroup
+PYTEST_ARGS ?= -n 4 --dist loadgroup
 
 .PHONY: help test check demo format clean bootstrap
 

@@ -56,5 +56,5 @@ class Shop:
 @asynccontextmanager
 async def at(url: str) -> AsyncIterator[Shop]:
     """The shop at this address."""
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
         yield Shop(client)

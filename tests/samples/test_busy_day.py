@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 ORDERS = 1000
 AT_ONCE = 50
+PATIENCE = 120.0  # seconds, for a machine that has other things to do; alone it takes 17 in all
 DEAD = "notifications.send-confirmation.dead"
 LEFT_EMPTY = (
     "notifications.send-confirmation",
@@ -43,7 +44,7 @@ async def test_every_order_ends_notified_or_as_a_dead_letter_and_none_is_mailed_
             for customer in delayed:
                 stage.mail_server.refuse(customer, MAILBOX_BUSY, times=2)
             placed = await place_all(stage, customers)
-            dead = await wire.until_many_in(DEAD, len(refused), within=60)
+            dead = await wire.until_many_in(DEAD, len(refused), within=PATIENCE)
             seen = await see_all_settled(stage, placed, unheard=refused)
 
     notified = {order["customer_email"] for order in seen if order["customer_notified"]}
@@ -65,12 +66,12 @@ async def place_all(stage: Stage, customers: list[str]) -> list[Order]:
 async def see_all_settled(stage: Stage, placed: list[Order], *, unheard: set[str]) -> list[Order]:
     """Every order as HTTP shows it in the end."""
     mails = ORDERS - len(unheard)
-    await stage.mail_server.until(lambda: len(stage.mail_server.mails) >= mails, within=60)
+    await stage.mail_server.until(lambda: len(stage.mail_server.mails) >= mails, within=PATIENCE)
 
     async def see(order: Order) -> Order:
         if order["customer_email"] in unheard:
             return await stage.shop.look_at(order)
-        return await stage.shop.until_notified(order)
+        return await stage.shop.until_notified(order, within=PATIENCE)
 
     return await for_all(placed, see)
 

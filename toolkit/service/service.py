@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from itertools import zip_longest
 from types import TracebackType
 from typing import Any, Self
 
@@ -124,8 +125,8 @@ class Service:
         """Queues whose consumer is not registered with the broker right now."""
         return tuple(
             subscription.queue
-            for subscription, subscriber in zip(self.subscriptions, self._subscribers, strict=False)
-            if not subscriber.is_registered
+            for subscription, subscriber in zip_longest(self.subscriptions, self._subscribers)
+            if subscriber is None or not subscriber.is_registered
         )
 
     def sending_for(self, producer: type[Producer]) -> SendPipeline:

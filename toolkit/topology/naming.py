@@ -31,9 +31,9 @@ def service_problem(service: str) -> str | None:
     )
 
 
-def queue_problem(queue: str) -> str | None:
+def queue_problem(queue: object) -> str | None:
     """What is wrong with a queue's name, or None; 200 bytes leave room for ".dead"."""
-    if not _QUEUE.fullmatch(queue):
+    if not isinstance(queue, str) or not _QUEUE.fullmatch(queue):
         return f"queue name '{queue}' must have 1 to 200 letters, digits or any of -_.:@#,/"
     if queue.startswith("amq."):
         return f"queue name '{queue}': names that begin with 'amq.' belong to the broker"

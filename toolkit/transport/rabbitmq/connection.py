@@ -162,11 +162,12 @@ class Link:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await connection.connect()
         except asyncio.CancelledError as error:
-            connection.abort()  # or the library would wait for a goodbye that may never come
+            await _give_up(connection)
             if was_cancelled():
                 raise
             raise connection_error(error, url, connection.farewell) from error
         except (TimeoutError, *LOST) as error:
+            await _give_up(connection)
             raise connection_error(error, url, connection.farewell) from error
         self._introduce(connection, url)
         return connection
@@ -259,6 +260,12 @@ async def _gone(connection: OneConnection) -> None:
     transport = connection.transport
     if transport is not None and not transport.connection.is_closed:
         await gone.wait()
+
+
+async def _give_up(connection: OneConnection) -> None:
+    """Drops one that never came to be; left alone, it would try to close itself when collected."""
+    connection.abort()
+    await connection.close()
 
 
 async def _close(connection: OneConnection, within: float) -> None:

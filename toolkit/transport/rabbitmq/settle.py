@@ -66,8 +66,11 @@ class Settler:
 
     async def retire(self) -> None:
         """Closes once everything that is out has been marked, or the channel is gone."""
-        await first_of(self._channel.gone, self._nothing_outstanding)
-        await self.close()
+        try:
+            await first_of(self._channel.gone, self._nothing_outstanding)
+            await self.close()
+        finally:
+            self._teller.cancel()
 
     async def flush(self) -> None:
         """Returns once every mark is on its way, or has become pointless."""
