@@ -7,11 +7,12 @@ CODE := $(wildcard toolkit services demo tests benchmarks)
 # Tests that wait for the broker's clock overlap; one broker serves all workers.
 PYTEST_ARGS ?= -n 4 --dist loadgroup
 
-.PHONY: help test check demo format clean bootstrap
+.PHONY: help test faults check demo format clean bootstrap
 
 help:
 	@echo "make demo    see it work: two services, a broker and a mail server, started and stopped for you"
 	@echo "make test    the whole suite, against a real RabbitMQ"
+	@echo "make faults  the tests that stop and kill a broker of their own"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
 	@echo "make format  let ruff mend what it can"
 	@echo "make clean   remove .venv and everything generated"
@@ -20,7 +21,11 @@ bootstrap:
 	@sh scripts/bootstrap
 
 test: bootstrap
-	$(BIN)/python -m pytest --require-broker $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --require-broker -m "not private_broker" $(PYTEST_ARGS)
+
+# One at a time: each of these stops, kills or starves the broker that it runs on.
+faults: bootstrap
+	$(BIN)/python -m pytest --require-broker -m private_broker
 
 check: bootstrap
 	$(BIN)/ruff check .

@@ -57,6 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "private_broker" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("private_broker"))
+            item.add_marker(pytest.mark.private_broker)
 
 
 @pytest.fixture(scope="session")

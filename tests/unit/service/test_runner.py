@@ -50,6 +50,7 @@ UNREACHABLE = {
 COMMANDS: dict[str, tuple[list[str], dict[str, str]]] = {
     "unreachable": (["run", "shop:service"], UNREACHABLE),
     "unreachable for workers": (["run", "shop:service", "--workers", "2"], UNREACHABLE),
+    "another's child": (["run", "shop:service"], UNREACHABLE | {"TOOLKIT_SUPERVISOR_PIPE": "87"}),
     "silent": (["run", "shop:service"], {"TOOLKIT_CONNECT_TIMEOUT": "300ms"}),
     "bad settings": (["run", "shop:service"], {"TOOLKIT_LOG_LEVEL": "loud"}),
     "no module": (["run", "nowhere:service"], {}),
@@ -108,6 +109,7 @@ def _end(process: subprocess.Popen[str]) -> Ended:
     [
         ("unreachable", 69, "127.0.0.1:1"),
         ("unreachable for workers", 69, "127.0.0.1:1"),
+        ("another's child", 69, "127.0.0.1:1"),
         ("silent", 69, "TOOLKIT_AMQP_URL"),
         ("bad settings", 78, "TOOLKIT_LOG_LEVEL"),
         ("no module", 78, "there is no module 'nowhere'"),

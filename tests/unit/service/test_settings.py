@@ -22,6 +22,8 @@ def test_everything_has_a_default() -> None:
         "auto",
     )
     assert settings.shutdown_grace == timedelta(seconds=25)
+    assert settings.connect_timeout == settings.publish_timeout == timedelta(seconds=30)
+    assert settings.heartbeat == timedelta(seconds=10)
     assert (settings.crash_budget, settings.max_body) == (3, None)
 
 
@@ -110,6 +112,7 @@ BAD = [
     ("max_body", "0"),
     ("max_body", "16MB"),
     ("crash_budget", "0"),
+    ("crash_budget", "101"),
     ("log_level", "LOUD"),
     ("log_format", "xml"),
 ]
@@ -127,6 +130,28 @@ def test_a_value_that_can_not_be_used_is_named_by_its_variable(
     assert problem.startswith(f"TOOLKIT_{name.upper()}: ")
     assert isinstance(caught.value, ConfigurationError)
     assert "hunter2" not in str(caught.value)
+
+
+LIMITS = {
+    "heartbeat": ["1s", "10m"],
+    "max_body": ["1"],
+    "crash_budget": ["1", "100"],
+    "connect_timeout": ["1ms", "24d"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in LIMITS.items() for v in vs])
+def test_the_smallest_and_the_largest_values_can_be_used(name: str, value: Any) -> None:
+    """Nothing is refused that works."""
+    Settings(**{name: value})
+
+
+def test_the_address_that_is_wrong_is_told_by_its_number() -> None:
+    """It can't be repeated, because it may hold a password."""
+    with pytest.raises(SettingsError, match="address 2 begins with 'http://'"):
+        Settings(amqp_url="amqp://a/,http://b/,amqp://c/")
+    with pytest.raises(SettingsError, match="TOOLKIT_AMQP_URL: names no address"):
+        Settings(amqp_url="")
 
 
 def test_every_problem_is_listed_at_once() -> None:

@@ -16,6 +16,7 @@ from pamqp.decode import embedded_value
 from tests.unit.amqp import envelopes, moments
 from toolkit.messages.envelope import Envelope
 from toolkit.transport.rabbitmq.wire import (
+    Opaque,
     UnreadableError,
     decode_properties,
     encode_properties,
@@ -79,6 +80,14 @@ def test_a_strangers_header_is_written_back_byte_for_byte(entry: bytes) -> None:
     """What a copy carries is what the sender sent."""
     raw = table(entry)
     assert encode_properties(decode_properties(raw, b"")) == raw
+
+
+def test_a_flag_is_a_flag_and_a_date_that_is_none_is_kept_as_it_is() -> None:
+    """Neither is taken for a number."""
+    assert decode_properties(table(b"t\x01"), b"").headers == {"h": True}
+    assert decode_properties(table(b"t\x01"), b"").headers["h"] is True
+    no_date = b"T" + struct.pack(">Q", 2**60)
+    assert decode_properties(table(no_date), b"").headers == {"h": Opaque(no_date)}
 
 
 def test_a_copy_writes_back_what_it_has_not_changed_and_anew_what_it_has() -> None:
