@@ -103,7 +103,10 @@ def watch_supervisor(loop: asyncio.AbstractEventLoop, on_death: Callable[[], Non
         log.warning("the supervisor is gone")
         on_death()
 
-    loop.add_reader(int(descriptor), read)
+    try:
+        loop.add_reader(int(descriptor), read)
+    except (OSError, ValueError):
+        pass  # inherited from a supervisor that is not ours: there is nothing to watch
 
 
 def _on_signal(number: signal.Signals, stop: asyncio.Event) -> None:
