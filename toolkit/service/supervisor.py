@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -77,7 +78,8 @@ class Supervisor:
         self._alive[worker] = process
         log.info("worker started", worker=worker, pid=process.pid)
         if self._stop.is_set():  # told to stop while it was being born
-            process.terminate()
+            with suppress(ProcessLookupError):
+                process.terminate()
         try:
             return await process.wait()
         finally:
@@ -104,7 +106,8 @@ class Supervisor:
 
     def _pass_on(self, number: signal.Signals) -> None:
         for process in self._alive.values():
-            process.send_signal(number)
+            with suppress(ProcessLookupError):  # it has just ended by itself
+                process.send_signal(number)
 
 
 def supervise(target: str, count: int) -> int:

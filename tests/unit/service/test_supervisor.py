@@ -14,6 +14,8 @@ import pytest
 
 from toolkit.service.supervisor import Supervisor
 
+REPOSITORY = Path(__file__).parents[3]
+
 FOR_EVER = """
 import signal, sys, pathlib
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -123,7 +125,8 @@ sys.exit(78)
 
 
 async def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
-    """Whatever it died of, even if it was killed; the others go on."""
+    """Whatever it died of, even if it was killed; after a pause, so that it doesn't spin."""
+    began = asyncio.get_running_loop().time()
     source = f"""
 import os, pathlib, sys
 try:
@@ -135,6 +138,7 @@ else:
 """
     running = asyncio.create_task(supervisor(source, 1, tmp_path).run())
     await until_born(tmp_path, 2)
+    assert asyncio.get_running_loop().time() - began > 0.5
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.wait_for(running, 20) == 0
 
@@ -150,3 +154,27 @@ sys.exit(78)
     running = asyncio.create_task(supervisor(source, 3, tmp_path).run())
     assert await asyncio.wait_for(running, 20) == 78
     assert set(born(tmp_path)) == {"1", "2", "3"}
+
+
+async def test_a_worker_hears_of_its_supervisors_death(tmp_path: Path) -> None:
+    """A killed supervisor can't tell it, so the end of a pipe does."""
+    worker = """
+import os, pathlib, sys
+pathlib.Path(sys.argv[1], "born").touch()
+os.read(int(os.environ["TOOLKIT_SUPERVISOR_PIPE"]), 1)
+pathlib.Path(sys.argv[1], "orphaned").touch()
+"""
+    source = f"""
+import asyncio, sys
+from toolkit.service.supervisor import Supervisor
+command = [sys.executable, "-S", "-c", {worker!r}, {str(tmp_path)!r}]
+asyncio.run(Supervisor(command, 1).run())
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", source, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    )
+    await until_born(tmp_path, 1)
+    process.kill()
+    await process.wait()
+    await until_born(tmp_path, 2)
+    assert set(born(tmp_path)) == {"born", "orphaned"}
