@@ -88,6 +88,16 @@ def test_every_error_of_ours_has_the_one_root() -> None:
             errors.UnroutableError("lost", exchange="", routing_key="q", message_id="m"),
             ["exchange '(default)'", "routing key 'q'", "message id m"],
         ),
+        (
+            errors.PublishTimeoutError(
+                "late", exchange="events", routing_key="k", may_have_arrived=True
+            ),
+            ["late", "exchange 'events'", "routing key 'k'", "message id none"],
+        ),
+        (
+            errors.TopologyError("It differs", ["this"], refusals=["that"]),
+            ["It differs:\n  - this"],
+        ),
         (errors.HandlerTimeoutError("Ship", 1.5), ["Ship", "1.5s", "`timeout`"]),
         (
             errors.Difference("queue", "q", "x-max-length", 5, None),
