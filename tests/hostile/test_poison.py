@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.process import Process
-from tests.hostile.shop import Take
 from tests.hostile.waiting import answer, eventually
 from tests.hostile.wire import Wire
 
@@ -16,16 +15,12 @@ INNOCENTS = 60
 DEADLINE = 60
 
 
-class Other(Take):
-    """Another consumer of the same service, in a process of its own."""
-
-
 @asynccontextmanager
-async def restarted_for_ever(directory: Path, url: str) -> AsyncIterator[Process]:
+async def restarted_for_ever(directory: Path, url: str, **settings: str) -> AsyncIterator[Process]:
     """A process that is started again as often as it dies, as an orchestrator would."""
-    async with Process.running(directory, "worker:service", url) as first:
+    async with Process.running(directory, "worker:service", url, **settings) as first:
         await first.started()
-        keeping = asyncio.create_task(_keep(first, directory, url))
+        keeping = asyncio.create_task(_keep(first, directory, url, settings))
         try:
             yield first
         finally:
@@ -33,19 +28,23 @@ async def restarted_for_ever(directory: Path, url: str) -> AsyncIterator[Process
             await asyncio.wait({keeping})
 
 
-async def _keep(first: Process, directory: Path, url: str) -> None:
+async def _keep(first: Process, directory: Path, url: str, settings: dict[str, str]) -> None:
     await first.ended(within=DEADLINE)
     while True:
-        async with Process.running(directory, "worker:service", url) as another:
+        async with Process.running(directory, "worker:service", url, **settings) as another:
             await another.ended(within=DEADLINE)
 
 
-@pytest.mark.parametrize("guilty", [{20: b"exit"}, {5: b"kill", 30: b"exit"}], ids=["one", "two"])
+@pytest.mark.parametrize(
+    ("guilty", "budget"),
+    [({20: b"exit"}, "3"), ({5: b"kill", 30: b"exit", 50: b"kill"}, "1")],
+    ids=["one", "three"],
+)
 async def test_only_the_guilty_are_dead_lettered(
-    tmp_path: Path, amqp_url: str, wire: Wire, guilty: dict[int, bytes]
+    tmp_path: Path, amqp_url: str, wire: Wire, guilty: dict[int, bytes], budget: str
 ) -> None:
     """The prefetch is 32, so that each crash charges innocents; all of them are handled."""
-    async with restarted_for_ever(tmp_path, amqp_url) as process:
+    async with restarted_for_ever(tmp_path, amqp_url, crash_budget=budget) as process:
         for number in range(INNOCENTS):
             deed = guilty.get(number, b"work")
             body = b'{"number": %d, "deed": "%s", "seconds": 0.01}' % (number, deed)
@@ -63,7 +62,7 @@ async def test_a_suspect_nobody_knows_holds_up_no_other(
     tmp_path: Path, amqp_url: str, wire: Wire
 ) -> None:
     """What a stranger put into the queue of suspects is not our poison's hiding place."""
-    async with restarted_for_ever(tmp_path, amqp_url):
+    async with restarted_for_ever(tmp_path, amqp_url, crash_budget="1"):
         wire.publish("", b"shop.suspects", {}, b"who, me?")
         wire.publish("events", b"jobs.posted", {}, b'{"number": 1, "deed": "exit"}')
         dead = await answer(lambda: wire.get("shop.do.dead"), within=DEADLINE)

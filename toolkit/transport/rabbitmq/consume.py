@@ -11,7 +11,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from aiormq.abc import DeliveredMessage
@@ -25,8 +25,6 @@ from toolkit.transport.rabbitmq.connection import Link
 from toolkit.transport.rabbitmq.settle import RabbitDelivery, Settler, first_of
 
 log = structlog.get_logger("toolkit.transport")
-
-R = TypeVar("R")
 
 Deliver = Callable[[Delivery], None]
 
@@ -113,7 +111,8 @@ class RabbitSubscriber:
                 ),
                 f"consuming queue '{self._queue}', which needs the `read` permission on it,",
             )
-        except TransportError:
+        except BaseException:
+            # Also when cancelled: a consumer that nobody knows of must not go on receiving.
             await settler.close()
             raise
         self._channel, self._settler = channel, settler
@@ -156,8 +155,8 @@ class RabbitSubscriber:
                     await self._redeclare()
                 await self._register()
                 return
-            except ConnectionLostError:
-                pass
+            except ConnectionLostError as error:
+                log.warning("consumer not registered yet", queue=self._queue, error=str(error))
             except TransportError as error:
                 log.error("consumer can't be registered", queue=self._queue, error=str(error))
             failures += 1
@@ -175,15 +174,17 @@ class Taker:
     async def count(self, queue: str) -> int:
         """See `Transport`."""
         settler, wire = await self._open()
-        answer = await self._asked(
-            settler, wire.queue_declare(queue, passive=True), f"counting queue '{queue}'"
+        await settler.flush()  # counted as it is after what was said before
+        answer = await answered(
+            wire.queue_declare(queue, passive=True), f"counting queue '{queue}'"
         )
         return int(answer.message_count or 0)
 
     async def take(self, queue: str) -> RabbitDelivery | None:
         """See `Transport`."""
         settler, wire = await self._open()
-        message = await self._asked(settler, wire.basic_get(queue), f"taking from queue '{queue}'")
+        await settler.flush()
+        message = await answered(wire.basic_get(queue), f"taking from queue '{queue}'")
         if isinstance(message.delivery, Basic.GetEmpty):
             return None
         return RabbitDelivery(settler, message)
@@ -195,11 +196,7 @@ class Taker:
 
     async def _open(self) -> tuple[Settler, WireChannel]:
         if self._channel is None or self._settler is None or not self._channel.is_open:
+            await self.close()
             self._channel = await open_channel(await self._link.ready())
             self._settler = Settler(self._channel)
         return self._settler, self._channel.wire
-
-    async def _asked(self, settler: Settler, call: Coroutine[Any, Any, R], what: str) -> R:
-        """One at a time, after what was said before: a queue is counted as it is then."""
-        await settler.flush()
-        return await answered(call, what)
