@@ -226,6 +226,6 @@ async def test_a_broker_restarted_under_load_loses_no_confirmed_message(
             await eventually(lambda: len(busy.handled) > 100)
             await asyncio.to_thread(private_broker.restart)
         await eventually(lambda: set(busy.handled) == set(confirmed), within=30)
-        assert not service.missing
+        await eventually(lambda: not service.missing, within=30)
     assert len(confirmed) == ORDERS
     assert busy.most <= busy.concurrency
