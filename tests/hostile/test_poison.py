@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.fields import long, properties
 from tests.hostile.process import Process
+from tests.hostile.shop import DEAD, GOOD, NAME, OrderPlaced, Orders, Take, shop_service
 from tests.hostile.waiting import answer, eventually
 from tests.hostile.wire import Wire
 
@@ -59,3 +61,25 @@ async def test_only_the_guilty_are_dead_lettered(
     assert {deed for letter in dead for deed in guilty.values() if deed in letter.body}
     assert all(b'"work"' not in letter.body for letter in dead)
     assert wire.get("shop.do.dead") is None
+
+
+class Other(Take):
+    """Another consumer of the same service, in a process of its own."""
+
+
+async def test_a_suspect_is_not_charged_by_processes_that_do_not_know_it(
+    amqp_url: str, wire: Wire
+) -> None:
+    """Another part of the same service has looked at it three times; it still gets its chance."""
+    take, other = Take(), Other()
+    async with shop_service(amqp_url, take):
+        pass  # its queue and the suspects' are there
+    mark = properties(headers={b"failed-queue": long(b"shop.take")}, type=NAME, message_id=b"1")
+    wire.publish("", b"shop.suspects", mark, GOOD)
+    for number in range(3):
+        async with shop_service(amqp_url, other, producers=[Orders]) as service:
+            await Orders(service).placed(OrderPlaced(number=number))
+            await eventually(lambda: number in other.handled)  # noqa: B023
+    async with shop_service(amqp_url, take):
+        await eventually(lambda: 1 in take.handled and len(take.handled) == 4)
+    assert wire.get(DEAD) is None

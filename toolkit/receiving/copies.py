@@ -67,12 +67,10 @@ def delayed(
     return Publication(_copy(delivery, headers), naming.rung(service, rung), queue)
 
 
-def suspected(delivery: Delivery, *, service: str, queue: str, attempts: int) -> Publication:
+def suspected(delivery: Delivery, *, suspects: str, queue: str, attempts: int) -> Publication:
     """A copy that waits to run alone."""
     headers = _carried(delivery) | {wire.FAILED_QUEUE: queue, wire.ATTEMPTS: attempts}
-    return Publication(
-        _copy(delivery, headers), naming.DEFAULT_EXCHANGE, naming.suspects_queue(service)
-    )
+    return Publication(_copy(delivery, headers), naming.DEFAULT_EXCHANGE, suspects)
 
 
 def dead(delivery: Delivery, record: FaultRecord, *, queue: str) -> Iterator[Publication]:

@@ -16,11 +16,13 @@ from typing import Protocol
 
 import structlog
 
-from toolkit.errors import CrashedError, TransportError
+from toolkit.errors import CrashedError, PublishError, TransportError
 from toolkit.messages import headers as wire
 from toolkit.policies.outcome import DeadLetter
+from toolkit.receiving.copies import suspected
 from toolkit.receiving.pipeline import ReceivePipeline
 from toolkit.receiving.pump import Pump
+from toolkit.receiving.settlement import PublishCopy
 from toolkit.transport.port import Delivery
 
 CHANCES = 2
@@ -53,11 +55,13 @@ class Quarantine:
         suspects: Suspects,
         pipelines: Mapping[str, ReceivePipeline],
         pumps: Sequence[Pump],
+        publish: PublishCopy,
     ) -> None:
         self._queue = queue
         self._suspects = suspects
         self._pipelines = pipelines
         self._pumps = pumps
+        self._publish = publish
         self._called = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._is_ending = False
@@ -98,7 +102,7 @@ class Quarantine:
             try:
                 if await self._suspects.count(self._queue):
                     await self._hear_all()
-            except TransportError as error:
+            except (PublishError, TransportError) as error:
                 log.warning("the suspects can't be looked after", error=str(error))
             except Exception:
                 # Whatever it was, the other consumers must not stand still because of it.
@@ -130,7 +134,22 @@ class Quarantine:
                 strangers.append(delivery)
         finally:
             for stranger in strangers:
-                stranger.give_back()
+                await self._put_back(stranger)
+
+    async def _put_back(self, stranger: Delivery) -> None:
+        """As a fresh copy, confirmed before the original is acked: a mere look is no run, and
+        before 4.3 even a voluntary return would count as one.
+        """
+        queue = wire.text(stranger.envelope.headers, wire.FAILED_QUEUE) or ""
+        attempts = wire.count(stranger.envelope.headers, wire.ATTEMPTS)
+        try:
+            await self._publish(
+                suspected(stranger, suspects=self._queue, queue=queue, attempts=attempts)
+            )
+        except (PublishError, TransportError, asyncio.CancelledError):
+            stranger.give_back()
+            raise
+        stranger.ack()
 
     async def _hear(self, pipeline: ReceivePipeline, delivery: Delivery) -> None:
         earlier = delivery.earlier_deliveries

@@ -38,6 +38,7 @@ from toolkit.policies.outcome import (
 )
 from toolkit.receiving import copies
 from toolkit.receiving.context import Context, Sending
+from toolkit.topology import naming
 from toolkit.topology.plan import Subscription
 from toolkit.transport.clock import WALL, Clock, sleep
 from toolkit.transport.port import Delivery
@@ -172,7 +173,7 @@ class Settlement:
         await self._publish(
             copies.suspected(
                 delivery,
-                service=self._service,
+                suspects=naming.suspects_queue(self._service),
                 queue=self._subscription.queue,
                 attempts=context.attempt,
             )

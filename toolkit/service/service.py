@@ -206,7 +206,9 @@ class Service:
             for consumer, (queue, pipeline) in zip(self.consumers, pipelines.items(), strict=True)
         ]
         self._pumps = pumps
-        self._quarantine = Quarantine(naming.suspects_queue(self.name), transport, pipelines, pumps)
+        self._quarantine = Quarantine(
+            naming.suspects_queue(self.name), transport, pipelines, pumps, self._publish_copy
+        )
         self._is_over = False
         self._quarantine.start()
         for consumer, pump, subscription in zip(

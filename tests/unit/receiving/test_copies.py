@@ -53,7 +53,7 @@ def record(**fields: Any) -> FaultRecord:
 
 
 def suspected(incoming: InMemoryDelivery) -> Publication:
-    return copies.suspected(incoming, service="shop", queue="shop.ship", attempts=3)
+    return copies.suspected(incoming, suspects="shop.suspects", queue="shop.ship", attempts=3)
 
 
 def dead(incoming: InMemoryDelivery) -> list[Publication]:
