@@ -1,5 +1,5 @@
 """The way to a broker: one port, and adapters that keep its promises.
 
 `port` states the guarantees, `clock` says what time it is; `rabbitmq` keeps the promises over
-aio-pika.
+aio-pika, `memory` in one process.
 """

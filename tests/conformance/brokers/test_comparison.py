@@ -1,0 +1,102 @@
+"""Random scenarios on the broker in memory and on RabbitMQ, between which nothing may differ."""
+
+from itertools import count
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.conformance.brokers.comparison import Pool, Step, compare, declare, scenarios
+from tests.conformance.brokers.driver import Rabbit
+from toolkit.topology.declarations import Version
+
+
+def pool_for(version: Version) -> Pool:
+    """Queues of many kinds, most of them with one that takes their dead letters."""
+    no_limit = {"delivery_limit": -1} if version >= (4, 0) else {}
+    to_quorum = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead.quorum"}
+    to_classic = {"dead_letter_exchange": "", "dead_letter_routing_key": "dead.classic"}
+    quorum, classic = {"queue_type": "quorum"}, {"queue_type": "classic"}
+    at_least_once = {"dead_letter_strategy": "at-least-once", "overflow": "reject-publish"}
+    pool: Pool = {
+        "dead.quorum": quorum,
+        "dead.classic": classic,
+        "quorum": quorum | to_classic | {"delivery_limit": 2},
+        "quorum.unlimited": quorum | to_quorum | no_limit,
+        "quorum.short": quorum | to_quorum | {"delivery_limit": 9, "max_length": 3},
+        "quorum.sure": quorum | to_quorum | at_least_once | {"delivery_limit": 1},
+        "classic": classic | to_quorum,
+        "classic.short": classic | to_classic | {"max_length": 3},
+        "classic.full": classic | {"max_length": 3, "overflow": "reject-publish"},
+        "classic.both": classic | to_classic | {"max_length": 2, "overflow": "reject-publish-dlx"},
+        "classic.priorities": classic | to_classic | {"max_priority": 3},
+        "classic.bytes": classic | to_classic | {"max_length_bytes": 4},
+    }
+    for here, there in (("ring.1", "ring.2"), ("ring.2", "ring.3"), ("ring.3", "ring.1")):
+        ring = {"dead_letter_exchange": "", "dead_letter_routing_key": there, "max_length": 1}
+        pool[here] = classic | ring
+    return pool
+
+
+def groups_of(pool: Pool) -> list[tuple[str, ...]]:
+    """Each queue with the one that takes its dead letters; the ring as a whole."""
+    groups = []
+    for name, arguments in pool.items():
+        if not name.startswith(("dead", "ring")):
+            dead = arguments.get("dead_letter_routing_key")
+            groups.append((name, dead) if dead else (name,))
+    return [*groups, ("ring.1", "ring.2", "ring.3")]
+
+
+GROUPS = groups_of(pool_for((4, 0)))
+KINDS = (
+    *(["publish", "get", "nack", "reject"] * 3),
+    *("ack", "discard", "consume", "cancel", "lose channel", "purge"),
+)
+LAST_LOOK = 4
+"""Messages that are taken in the end, because only that shows their order."""
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> tuple[tuple[str, ...], list[Step]]:
+    """A group of queues, with a few messages to begin with, and what happens to them."""
+    group = draw(st.sampled_from(GROUPS))
+    numbers = map(str, count())
+
+    def step(kind: str) -> Step:  # noqa: PLR0911 - one line for each
+        queue = group[0] if draw(st.integers(0, 9)) < 8 else draw(st.sampled_from(group))
+        match kind:
+            case "publish":
+                body = next(numbers) * draw(st.sampled_from([1, 1, 1, 3]))
+                return "publish", queue, body, draw(st.sampled_from([None, None, 0, 1, 2, 5, 200]))
+            case "get" | "purge":
+                return kind, queue
+            case "ack":
+                return kind, draw(which)
+            case "nack" | "reject":
+                return kind, draw(which), True
+            case "discard":
+                return draw(st.sampled_from(["nack", "reject"])), draw(which), False
+            case "consume":
+                return kind, queue, draw(st.sampled_from([0, 1, 2]))
+            case _:
+                return (kind,)
+
+    which = st.integers(0, 5)
+    begin = [("publish", group[0], next(numbers), None) for _ in range(draw(st.integers(1, 4)))]
+    takes = [("get", group[0])] * draw(st.integers(0, 4))
+    moves = draw(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 3)), max_size=5))
+    middle = [step(kind) for kind, times in moves for _ in range(times)]
+    return group, [*begin, *takes, *middle, *[("get", group[0])] * LAST_LOOK]
+
+
+def test_messages_live_the_same_life(amqp_url: str) -> None:
+    """Publishing, getting, consuming, settling in any order, on queues of every kind."""
+
+    async def prepare(rabbit: Rabbit) -> None:
+        await declare(rabbit, pool_for(rabbit.version))
+
+    async def run(rabbit: Rabbit, made_up: tuple[tuple[str, ...], list[Step]]) -> Any:
+        group, steps = made_up
+        await compare(rabbit, pool_for(rabbit.version), group, steps)
+
+    scenarios(amqp_url, lives(), prepare, run)
