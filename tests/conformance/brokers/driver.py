@@ -18,10 +18,12 @@ from aiormq import exceptions as foreign
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel as WireChannel
 from pamqp import commands as spec
+from yarl import URL
 
 from toolkit.messages.envelope import Envelope
 from toolkit.topology.declarations import ExchangeType, Version
 from toolkit.transport.memory import MemoryBroker, VirtualClock
+from toolkit.transport.memory.broker import USER
 from toolkit.transport.memory.channel import Channel, TaggedDelivery
 from toolkit.transport.memory.message import NotEncodableError
 from toolkit.transport.memory.refusal import Refusal
@@ -80,6 +82,7 @@ class RawBroker(Protocol):
 
     name: str
     version: Version
+    user: str
 
     async def exchange(
         self,
@@ -170,6 +173,7 @@ class Memory:
     def __init__(self, version: Version) -> None:
         self.name = f"memory as {version[0]}.{version[1]}"
         self.version = version
+        self.user = USER
         self.clock = VirtualClock()
         self.broker = MemoryBroker(version=version, clock=self.clock)
         self._channel = Channel(self.broker)
@@ -322,6 +326,7 @@ class Rabbit:
     def __init__(self, connection: AbstractConnection, version: Version) -> None:
         self.version = version
         self.name = f"RabbitMQ {version[0]}.{version[1]}"
+        self.user = "guest"
         self._connection = connection
         self._wire: WireChannel | None = None
         self._tags = 0
@@ -335,6 +340,7 @@ class Rabbit:
         said = str(connection.transport.connection.server_properties["version"])
         major, minor = said.split(".")[:2]
         broker = cls(connection, (int(major), int(minor)))
+        broker.user = URL(url).user or "guest"
         await broker._open()
         return broker
 
