@@ -12,7 +12,7 @@ from toolkit.errors import ConfigurationError, ContractError, MessageTooLargeErr
 from toolkit.policies import backoff
 from toolkit.policies.backoff import Step
 from toolkit.policies.duration import Duration, format_duration, parse_duration
-from toolkit.policies.outcome import Ack, DeadLetter, Discarded, Outcome, RetryLater
+from toolkit.policies.outcome import DeadLetter, Discarded, Outcome, RetryLater
 from toolkit.policies.verdict import Discard, Reject, RetryAfter, Verdict
 
 Errors = tuple[type[BaseException], ...]
@@ -215,6 +215,3 @@ def _shown(step: Step) -> str:
     if len(step) == 1:
         return format_duration(step[0])
     return f"{format_duration(step[0])}-{format_duration(step[-1])}"
-
-
-__all__ = ["IN_PLACE", "PERMANENT", "Ack", "Outcome", "Retry"]

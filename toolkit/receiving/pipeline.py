@@ -44,6 +44,8 @@ log = structlog.get_logger("toolkit.receiving")
 ACK = Ack()
 QUARANTINE = Quarantine()
 
+_PLAIN = ("utf-8", "utf8", "identity")  # content encodings that need no decoding
+
 
 @dataclass(slots=True)
 class Incoming:
@@ -250,16 +252,11 @@ class ReceivePipeline:
         )
 
 
-_PLAIN = ("utf-8", "utf8", "identity")
-
-
 def _decoders(subscription: Subscription, codec: Codec) -> Mapping[str, Decode]:
     return {contract.name: codec.decoder(contract.model) for contract in subscription.contracts}
 
 
-def _only(
-    decoders: Mapping[str, Decode],
-) -> Decode | None:
+def _only(decoders: Mapping[str, Decode]) -> Decode | None:
     return next(iter(decoders.values())) if len(decoders) == 1 else None
 
 

@@ -5,7 +5,7 @@ order of start and stop is the whole point of this file.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from itertools import zip_longest
@@ -22,18 +22,19 @@ from toolkit.middleware import Middleware
 from toolkit.observability.events import Quarantined
 from toolkit.observability.hooks import Hooks
 from toolkit.observability.logging import LogHook
-from toolkit.receiving.consumer import Consumer, prefetch_of, problems_of, subscription_of
+from toolkit.receiving.consumer import Consumer, prefetch_of, subscription_of
 from toolkit.receiving.pipeline import Incoming, ReceivePipeline
 from toolkit.receiving.pump import Pump
 from toolkit.receiving.quarantine import Quarantine
 from toolkit.receiving.settlement import Settlement
-from toolkit.sending.pipeline import Route, SendPipeline
+from toolkit.sending.pipeline import SendPipeline
 from toolkit.sending.producer import Producer
+from toolkit.service.check import check_each, check_together
 from toolkit.service.presentation import introduce
 from toolkit.service.settings import Settings
 from toolkit.topology import naming
 from toolkit.topology.declarations import Topology
-from toolkit.topology.plan import Subscription, plan, rungs_of, shared_queues
+from toolkit.topology.plan import Subscription, plan, rungs_of
 from toolkit.transport.port import Subscriber, Transport
 from toolkit.transport.rabbitmq import RabbitTransport
 
@@ -42,7 +43,6 @@ Lifespan = Callable[["Service"], AbstractAsyncContextManager[Any]]
 before the first message, and until after the last."""
 
 log = structlog.get_logger("toolkit.service")
-
 
 _GOODBYE = timedelta(seconds=6)  # for a broker to hear the last marks
 _SHORTLY = timedelta(seconds=1)  # for one that has not answered before
@@ -76,9 +76,9 @@ class Service:
         self.settings = settings or Settings()
         self.consumers = tuple(consumers)
         self.producers = tuple(producers)
-        self._check()
+        check_each(name, self.consumers, self.producers, self.settings.crash_budget)
         self.subscriptions = tuple(subscription_of(name, c) for c in self.consumers)
-        self._check_together()
+        check_together(name, self.subscriptions, self.producers)
         self.topology: Topology = plan(name, self.subscriptions, self.published)
         self.hooks = Hooks()
         self._lifespan = lifespan
@@ -292,66 +292,6 @@ class Service:
                 "or `toolkit run`"
             )
         return self._transport
-
-    def _check(self) -> None:
-        problems = list(self._problems())
-        if problems:
-            raise ConfigurationError(f"Service '{self.name}' can't work", problems)
-
-    def _problems(self) -> Iterator[str]:
-        if problem := naming.service_problem(self.name):
-            yield problem
-        for consumer in self.consumers:
-            yield from problems_of(consumer, crash_budget=self.settings.crash_budget)
-        listed: tuple[object, ...] = self.producers
-        for producer in listed:
-            if isinstance(producer, type) and issubclass(producer, Producer):
-                yield from producer.problems()
-            else:
-                yield f"{producer!r} is not a producer class; pass the class, not an instance"
-
-    def _check_together(self) -> None:
-        """What can only be seen once each part is right by itself."""
-        problems = [
-            *(
-                f"{s.consumer}: {problem}"
-                for s in self.subscriptions
-                if (problem := naming.queue_problem(s.queue))
-            ),
-            *shared_queues(self.subscriptions),
-            *self._shared_names(),
-            *self._disagreements(),
-        ]
-        if problems:
-            raise ConfigurationError(f"Service '{self.name}' can't work", problems)
-
-    def _shared_names(self) -> Iterator[str]:
-        known: dict[str, Contract] = {}
-        consumed = (contract for s in self.subscriptions for contract in s.contracts)
-        for contract in (*consumed, *self.published):
-            other = known.setdefault(contract.name, contract)
-            if other.model is not contract.model:
-                yield (
-                    f"{_path(other)} and {_path(contract)} are both called '{contract.name}'; "
-                    "names are unique within a service"
-                )
-
-    def _disagreements(self) -> Iterator[str]:
-        """One message type that two producers declare with other options."""
-        known: dict[Contract, Route] = {}
-        for producer in self.producers:
-            for declared in producer.declared():
-                route = declared.route()
-                if known.setdefault(route.contract, route) != route:
-                    yield (
-                        f"{producer.__name__}.{declared.name} declares "
-                        f"{route.contract.model.__name__} with other options than before; "
-                        "declare a message type once"
-                    )
-
-
-def _path(contract: Contract) -> str:
-    return f"{contract.model.__module__}.{contract.model.__qualname__}"
 
 
 def _undeclared(producer: str, service: str) -> str:

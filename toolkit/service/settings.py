@@ -5,7 +5,7 @@ at once, and none repeats a secret.
 """
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from toolkit.errors import SettingsError
 from toolkit.observability.logging import Format, Level
 from toolkit.policies.duration import parse_duration
+from toolkit.topology.declarations import TopologyMode
 from toolkit.transport.rabbitmq.options import RabbitOptions, address_problem
 
 PREFIX = "TOOLKIT_"
@@ -69,7 +70,7 @@ class Settings(BaseSettings):
     amqp_url: Annotated[SecretStr, AfterValidator(_is_address)] = SecretStr(
         "amqp://guest:guest@localhost/"
     )
-    topology: Literal["declare", "check", "off"] = "declare"
+    topology: TopologyMode = "declare"
     connect_timeout: PositiveLength = timedelta(seconds=30)
     heartbeat: Annotated[Length, AfterValidator(_is_heartbeat)] = timedelta(seconds=10)
     publish_timeout: PositiveLength = timedelta(seconds=30)

@@ -16,6 +16,8 @@ Version = tuple[int, int]
 
 QueueType = Literal["quorum", "classic"]
 Overflow = Literal["drop-head", "reject-publish"]
+TopologyMode = Literal["declare", "check", "off"]
+"""Whether a service creates what it needs, only compares it, or leaves it to others."""
 ExchangeType = Literal["direct", "topic", "fanout", "headers"]
 
 UNLIMITED = -1

@@ -11,6 +11,6 @@ orders); `virtual_host` and `broker` (all of it together), `channel` (with deliv
 
 from toolkit.transport.memory.adapter import MemoryTransport
 from toolkit.transport.memory.broker import Fate, MemoryBroker
-from toolkit.transport.memory.clock import Clock, VirtualClock, WallClock
+from toolkit.transport.memory.clock import VirtualClock
 
-__all__ = ["Clock", "Fate", "MemoryBroker", "MemoryTransport", "VirtualClock", "WallClock"]
+__all__ = ["Fate", "MemoryBroker", "MemoryTransport", "VirtualClock"]

@@ -9,12 +9,12 @@ import structlog
 
 from toolkit.errors import ConfigurationError, TransportError
 from toolkit.messages.outgoing import Publication
-from toolkit.topology.declarations import Topology
+from toolkit.topology.declarations import Topology, TopologyMode
 from toolkit.transport.memory.broker import MemoryBroker
 from toolkit.transport.memory.connection import Connection
 from toolkit.transport.memory.consume import Deliver, MemoryDelivery, MemorySubscriber, Taker
 from toolkit.transport.memory.consumer import close_all
-from toolkit.transport.memory.declare import TopologyMode, apply
+from toolkit.transport.memory.declare import apply
 from toolkit.transport.memory.publish import Publisher
 
 _GOODBYE = timedelta(seconds=5)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from toolkit.messages.envelope import Envelope
 from toolkit.topology.declarations import Version
-from toolkit.transport.memory.clock import Clock
+from toolkit.transport.clock import Clock
 from toolkit.transport.memory.fault import Faults, Matches, anything
 from toolkit.transport.memory.message import Payload, travelled
 from toolkit.transport.memory.observation import (

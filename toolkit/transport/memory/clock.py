@@ -1,7 +1,7 @@
-"""Time as the broker sees it: the wall's, or a test's own.
+"""A test's own time.
 
-Receives deadlines from queues and connections, calls them back. Nothing runs between two
-deadlines, and a pending one keeps no event loop alive.
+Receives deadlines from queues, connections and the engine, calls them back. Nothing runs between
+two deadlines, and a pending one keeps no event loop alive.
 """
 
 import asyncio
@@ -9,7 +9,8 @@ import heapq
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Protocol
+
+from toolkit.transport.clock import Timer
 
 _TURNS = 50
 """Turns of the event loop in which what a deadline set off gets done; a handler that
@@ -17,38 +18,6 @@ publishes takes about ten."""
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 """When a virtual clock begins unless told otherwise."""
-
-
-class Timer(Protocol):
-    """A deadline that can be called off."""
-
-    def cancel(self) -> None:
-        """Calls it off. Idempotent, and harmless once it has passed."""
-        ...
-
-
-class Clock(Protocol):
-    """What time it is, and who wants to know when it is later."""
-
-    def now(self) -> datetime:
-        """The moment, in UTC."""
-        ...
-
-    def call_later(self, delay: timedelta, callback: Callable[[], None]) -> Timer:
-        """Calls back once, `delay` from now, never before this has returned."""
-        ...
-
-
-class WallClock:
-    """The real time; deadlines are kept by the event loop that is running."""
-
-    def now(self) -> datetime:
-        """See `Clock`."""
-        return datetime.now(UTC)
-
-    def call_later(self, delay: timedelta, callback: Callable[[], None]) -> Timer:
-        """See `Clock`."""
-        return asyncio.get_running_loop().call_later(delay.total_seconds(), callback)
 
 
 class _Deadline:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from toolkit.topology.declarations import Version
-from toolkit.transport.memory.clock import Clock, Timer
+from toolkit.transport.clock import Clock, Timer
 from toolkit.transport.memory.death import Reason, dead_lettered, is_cycle
 from toolkit.transport.memory.message import Message, Payload
 from toolkit.transport.memory.observation import DeadLettered, Listener

@@ -7,8 +7,8 @@ than one timer for messages and one for the queue, and none is set where none is
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from toolkit.transport.clock import Clock, Timer
 from toolkit.transport.memory.argument import QueueSettings
-from toolkit.transport.memory.clock import Clock, Timer
 from toolkit.transport.memory.message import Payload
 
 _AT_ONCE = timedelta(milliseconds=1)

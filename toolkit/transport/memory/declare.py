@@ -3,40 +3,13 @@
 Receives a `Topology`, hands nothing back or raises one `TopologyError` with all it found.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
-
-from toolkit.errors import Difference, TopologyError
-from toolkit.topology.declarations import Exchange, Queue, Topology
+from toolkit.errors import Difference
+from toolkit.topology.declarations import Exchange, Queue, Topology, TopologyMode
+from toolkit.topology.drift import Findings
 from toolkit.transport.memory.argument import differences
 from toolkit.transport.memory.broker import MemoryBroker
 from toolkit.transport.memory.refusal import Refusal
 from toolkit.transport.memory.routing import Destination
-
-TopologyMode = Literal["declare", "check", "off"]
-
-_ADVICE = (
-    "Nothing was changed. Either declare what the broker has, or delete what it has, or choose "
-    "another name"
-)
-
-
-@dataclass(slots=True)
-class _Findings:
-    problems: list[str] = field(default_factory=list)
-    differences: list[Difference] = field(default_factory=list)
-
-    def raise_if_any(self) -> None:
-        problems = [*map(str, self.differences), *self.problems]
-        if not problems:
-            return
-        if self.differences:
-            problems.append(_ADVICE)
-        raise TopologyError(
-            "The broker doesn't hold what this service declares",
-            problems,
-            differences=self.differences,
-        )
 
 
 def apply(broker: MemoryBroker, topology: Topology, mode: TopologyMode) -> None:
@@ -47,14 +20,11 @@ def apply(broker: MemoryBroker, topology: Topology, mode: TopologyMode) -> None:
     """
     if mode == "off":
         return
-    findings = _Findings()
+    findings = Findings()
     missing = [part for part in _parts(topology) if not _compare(part, broker, findings)]
     if mode == "check":
-        findings.problems += [
-            f"{_kind(part)} '{part.name}' is missing; create it, or start once with "
-            "TOOLKIT_TOPOLOGY=declare"
-            for part in missing
-        ]
+        for part in missing:
+            findings.add_missing(_kind(part), part.name)
     findings.raise_if_any()
     if mode == "declare":
         for part in missing:
@@ -72,7 +42,7 @@ def _kind(part: Exchange | Queue) -> str:
     return "exchange" if isinstance(part, Exchange) else "queue"
 
 
-def _compare(part: Exchange | Queue, broker: MemoryBroker, findings: _Findings) -> bool:
+def _compare(part: Exchange | Queue, broker: MemoryBroker, findings: Findings) -> bool:
     """Whether it exists; how it differs is found."""
     if isinstance(part, Exchange):
         exchange = broker.exchanges.get(part.name)
@@ -95,7 +65,7 @@ def _compare(part: Exchange | Queue, broker: MemoryBroker, findings: _Findings) 
     return True
 
 
-def _create(part: Exchange | Queue, broker: MemoryBroker, findings: _Findings) -> None:
+def _create(part: Exchange | Queue, broker: MemoryBroker, findings: Findings) -> None:
     try:
         if isinstance(part, Exchange):
             broker.declare_exchange(part.name, part.type, arguments=part.arguments)
@@ -105,7 +75,7 @@ def _create(part: Exchange | Queue, broker: MemoryBroker, findings: _Findings) -
         findings.problems.append(f"declaring {_kind(part)} '{part.name}' failed: {refusal}")
 
 
-def _bind(topology: Topology, broker: MemoryBroker, findings: _Findings) -> None:
+def _bind(topology: Topology, broker: MemoryBroker, findings: Findings) -> None:
     for binding in topology.bindings:
         try:
             broker.bind(binding.exchange, Destination("queue", binding.queue), binding.routing_key)

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Protocol
 
 from toolkit.topology.declarations import Version
+from toolkit.transport.clock import Clock
 from toolkit.transport.memory.argument import QueueSettings
-from toolkit.transport.memory.clock import Clock
 from toolkit.transport.memory.consumer import Consumer
 from toolkit.transport.memory.deadline import MessageDeadline, UnusedDeadline
 from toolkit.transport.memory.death import Reason

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toolkit.topology.declarations import ExchangeType, Version
+from toolkit.transport.clock import Clock, WallClock
 from toolkit.transport.memory.argument import QueueSettings, check_same, read_settings
-from toolkit.transport.memory.clock import Clock, WallClock
 from toolkit.transport.memory.dead_letter import dead_letters_for
 from toolkit.transport.memory.message import Payload
 from toolkit.transport.memory.observation import Listener

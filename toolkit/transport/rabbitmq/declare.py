@@ -19,11 +19,11 @@ from aiormq import exceptions as foreign
 from aiormq.channel import Channel as WireChannel
 from pamqp import commands as spec
 
-from toolkit.errors import Difference, TopologyError, TransportError
-from toolkit.topology.declarations import Binding, Topology, Version
+from toolkit.errors import Difference, TransportError
+from toolkit.topology.declarations import Binding, Topology, TopologyMode, Version
+from toolkit.topology.drift import Findings
 from toolkit.transport.rabbitmq.channel import OpenChannel, answered, open_channel
 from toolkit.transport.rabbitmq.connection import OneConnection
-from toolkit.transport.rabbitmq.options import TopologyMode
 from toolkit.transport.rabbitmq.translate import MissingError
 
 _UNEQUAL = re.compile(
@@ -36,39 +36,7 @@ _MOST_ARGUMENTS = 30
 _FLAGS = ("true", "false")
 _NUMBERS = ("byte", "short", "signedint", "unsignedint", "unsignedshort", "unsignedbyte", "long")
 
-_ADVICE = (
-    "Nothing was changed. Either declare what the broker has, or remove what it has once it is "
-    "empty (`rabbitmqctl delete_queue NAME`, on another exchange type also the exchange), or "
-    "choose another name"
-)
-
-
 _UNSAID = {"auto_delete": False, "internal": False, "exclusive": False}
-
-
-@dataclass(slots=True)
-class _Findings:
-    problems: list[str] = field(default_factory=list)
-    differences: list[Difference] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-
-    @property
-    def is_any(self) -> bool:
-        """Whether anything was found."""
-        return bool(self.problems or self.differences or self.refusals)
-
-    def raise_if_any(self) -> None:
-        problems = [*map(str, self.differences), *self.refusals, *self.problems]
-        if not problems:
-            return
-        if self.differences:
-            problems.append(_ADVICE)
-        raise TopologyError(
-            "The broker doesn't hold what this service declares",
-            problems,
-            differences=self.differences,
-            refusals=self.refusals,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +105,7 @@ class Declarer:
         "declare" creates what is missing; "check" only looks; "off" does nothing. Raises
         `TopologyError` with every difference and refusal, `ConnectionLostError` when cut.
         """
-        findings = _Findings()
+        findings = Findings()
         try:
             if mode != "off":
                 await self._make_sure(topology, mode, findings)
@@ -149,7 +117,7 @@ class Declarer:
             await self.close()
         findings.raise_if_any()
 
-    async def _make_sure(self, topology: Topology, mode: TopologyMode, findings: _Findings) -> None:
+    async def _make_sure(self, topology: Topology, mode: TopologyMode, findings: Findings) -> None:
         """Looks at everything first: where anything differs, nothing is created."""
         missing = []
         for shape in self._shapes(topology):
@@ -158,10 +126,7 @@ class Declarer:
             elif mode == "declare":
                 missing.append(shape)
             else:
-                findings.problems.append(
-                    f"{shape.kind} '{shape.name}' is missing; create it, or start once with "
-                    "TOOLKIT_TOPOLOGY=declare"
-                )
+                findings.add_missing(shape.kind, shape.name)
         if mode != "declare" or findings.is_any:
             return
         for shape in missing:
@@ -192,7 +157,7 @@ class Declarer:
                 raise
         return True  # also where it can't be looked at
 
-    async def _compare(self, shape: _Shape, findings: _Findings, *, may_declare: bool) -> None:
+    async def _compare(self, shape: _Shape, findings: Findings, *, may_declare: bool) -> None:
         """A declaration of what exists changes nothing, and tells whether it is the same."""
         try:
             await self._call(shape.declare, shape)
@@ -205,13 +170,13 @@ class Declarer:
                 case _:
                     self._take_down(error, shape, findings)
 
-    async def _create(self, shape: _Shape, findings: _Findings) -> None:
+    async def _create(self, shape: _Shape, findings: Findings) -> None:
         try:
             await self._call(shape.declare, shape)
         except TransportError as error:
             self._take_down(error, shape, findings)
 
-    def _take_down(self, error: TransportError, shape: _Shape, findings: _Findings) -> None:
+    def _take_down(self, error: TransportError, shape: _Shape, findings: Findings) -> None:
         match error.__cause__:
             case foreign.ChannelAccessRefused():
                 findings.refusals.append(_refused(str(error), "configure", shape.name))
@@ -221,7 +186,7 @@ class Declarer:
                 raise error
 
     async def _differences(
-        self, shape: _Shape, cause: BaseException, findings: _Findings
+        self, shape: _Shape, cause: BaseException, findings: Findings
     ) -> list[Difference]:
         """Every argument that differs, by asking with the broker's own values."""
         found: list[Difference] = []
@@ -249,7 +214,7 @@ class Declarer:
                 cause = error.__cause__
         return found
 
-    async def _bind(self, binding: Binding, findings: _Findings) -> None:
+    async def _bind(self, binding: Binding, findings: Findings) -> None:
         try:
             async with self._borrowed() as channel:
                 await answered(
@@ -268,7 +233,7 @@ class Declarer:
                 case _:
                     raise
 
-    async def _may_publish(self, exchange: str, findings: _Findings) -> None:
+    async def _may_publish(self, exchange: str, findings: Findings) -> None:
         """Whether this user may publish to an exchange, without publishing.
 
         Unbinding checks `write` on the destination first, and then refuses the default exchange
@@ -288,7 +253,7 @@ class Declarer:
             elif not isinstance(cause, foreign.ChannelClosed):
                 raise
 
-    async def _may_publish_to_queues(self, findings: _Findings) -> None:
+    async def _may_publish_to_queues(self, findings: Findings) -> None:
         """The same for the default exchange, over which copies go: a publish to a queue that
         can't exist is returned, or refused.
         """

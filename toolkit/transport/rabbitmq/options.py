@@ -5,11 +5,10 @@ Receives values from the service's settings, hands them to connections and publi
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
 
 from yarl import URL
 
-TopologyMode = Literal["declare", "check", "off"]
+from toolkit.topology.declarations import TopologyMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

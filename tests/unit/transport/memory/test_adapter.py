@@ -18,10 +18,9 @@ from toolkit.errors import (
 )
 from toolkit.messages.envelope import Envelope
 from toolkit.messages.outgoing import Publication
-from toolkit.topology.declarations import Binding, Exchange, Queue, Topology
+from toolkit.topology.declarations import Binding, Exchange, Queue, Topology, TopologyMode
 from toolkit.transport.memory import MemoryBroker, MemoryTransport, VirtualClock
 from toolkit.transport.memory.clock import let_the_loop_turn
-from toolkit.transport.memory.declare import TopologyMode
 from toolkit.transport.port import Delivery, Transport
 
 ORDERS = Topology(

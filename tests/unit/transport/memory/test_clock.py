@@ -5,7 +5,8 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from toolkit.transport.memory.clock import BEGINNING, VirtualClock, WallClock
+from toolkit.transport.clock import WallClock
+from toolkit.transport.memory.clock import BEGINNING, VirtualClock
 
 SECOND = timedelta(seconds=1)
 
