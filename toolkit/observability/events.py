@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypedDict
 
+from toolkit.messages.envelope import Envelope
 from toolkit.policies.outcome import DeadReason
 
 
@@ -19,6 +20,7 @@ class MessageFacts(TypedDict):
     correlation_id: str | None
     type: str | None
     attempt: int
+    envelope: Envelope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class MessageEvent:
     correlation_id: str | None
     type: str | None
     attempt: int
+    envelope: Envelope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,6 +138,7 @@ class Context:
             "correlation_id": self.correlation_id,
             "type": self._delivery.envelope.type,
             "attempt": self.attempt,
+            "envelope": self._delivery.envelope,
         }
 
     def _hold(

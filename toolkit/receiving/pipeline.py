@@ -33,7 +33,7 @@ from toolkit.receiving.consumer import Consumer, timeout_of
 from toolkit.receiving.context import Context, Sending
 from toolkit.receiving.settlement import HANDLERS_FAULT, Settlement
 from toolkit.topology.plan import Subscription
-from toolkit.transport.clock import WALL, Clock, expire, sleep
+from toolkit.transport.clock import WALL, Clock, expire
 from toolkit.transport.port import Delivery
 
 Decode = Callable[[bytes], Message]
@@ -116,7 +116,9 @@ class ReceivePipeline:
             raise
         except Exception as error:
             # A fault of ours. The message must not go round and round because of it.
-            log.exception("the engine failed", **context.facts())
+            log.exception(
+                "the engine failed", consumer=context.consumer, message_id=context.message_id
+            )
             if not delivery.is_settled:
                 outcome = DeadLetter("failed", error)
                 await self._settlement.settle(delivery, context, outcome, started)
@@ -148,7 +150,7 @@ class ReceivePipeline:
             outcome = self._decide(error, context)
             if not isinstance(outcome, RetryLater) or outcome.delay >= IN_PLACE:
                 return outcome
-            await sleep(self._clock, outcome.delay)
+            await self._clock.sleep(outcome.delay)
             context.rounds += 1
 
     async def _round(self, incoming: Incoming) -> BaseException | None:

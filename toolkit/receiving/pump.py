@@ -7,14 +7,17 @@ handlers that outlive a lost connection keep their slot.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 
+from toolkit.transport.clock import WALL, Clock
 from toolkit.transport.port import Delivery
 
 Receive = Callable[[Delivery], Awaitable[None]]
 
-_PAUSE = 5.0  # seconds before a message that the engine could not even dead-letter goes back
+_PAUSE = timedelta(seconds=5)
+"""Until a message that the engine could not even dead-letter goes back."""
 
 log = structlog.get_logger("toolkit.pump")
 
@@ -22,10 +25,13 @@ log = structlog.get_logger("toolkit.pump")
 class Pump:
     """The workers of one consumer."""
 
-    def __init__(self, name: str, receive: Receive, *, concurrency: int) -> None:
+    def __init__(
+        self, name: str, receive: Receive, *, concurrency: int, clock: Clock = WALL
+    ) -> None:
         self._name = name
         self._receive = receive
         self._concurrency = concurrency
+        self._clock = clock
         self._waiting: deque[Delivery] = deque()
         self._arrived = asyncio.Semaphore(0)
         self._open = asyncio.Event()
@@ -42,6 +48,14 @@ class Pump:
     def running(self) -> int:
         """How many messages are being handled now."""
         return self._running
+
+    @property
+    def busy(self) -> int:
+        """How many are being handled, or will be as soon as their worker gets its turn."""
+        if not self._open.is_set():
+            return self._running
+        ready = sum(delivery.is_live for delivery in self._waiting)
+        return min(self._running + ready, self._concurrency)
 
     def start(self) -> None:
         """Starts the workers."""
@@ -122,7 +136,7 @@ class Pump:
             # Not the handler's failure, which is an outcome, but a fault of the engine.
             log.exception("the engine failed; the message goes back", pump=self._name)
             if not delivery.is_settled:
-                await asyncio.sleep(_PAUSE)
+                await self._clock.sleep(_PAUSE)
                 delivery.reject()
         finally:
             self._running -= 1

@@ -12,6 +12,7 @@ message that ran.
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Protocol
 
 import structlog
@@ -23,13 +24,15 @@ from toolkit.receiving.copies import suspected
 from toolkit.receiving.pipeline import ReceivePipeline
 from toolkit.receiving.pump import Pump
 from toolkit.receiving.settlement import PublishCopy
+from toolkit.transport.clock import WALL, Clock
 from toolkit.transport.port import Delivery
 
 CHANCES = 2
 """Runs alone before a suspect is given up: one may have been cut short by a mere restart."""
 
 _MOST_STRANGERS = 100  # suspects of other releases, held at once
-_LOOK_EVERY = 5.0  # seconds; one of our own is looked after at once
+_LOOK_EVERY = timedelta(seconds=5)
+"""Between looks for suspects of other processes; one of our own is looked after at once."""
 
 log = structlog.get_logger("toolkit.quarantine")
 
@@ -56,16 +59,25 @@ class Quarantine:
         pipelines: Mapping[str, ReceivePipeline],
         pumps: Sequence[Pump],
         publish: PublishCopy,
+        *,
+        clock: Clock = WALL,
     ) -> None:
         self._queue = queue
         self._suspects = suspects
         self._pipelines = pipelines
         self._pumps = pumps
         self._publish = publish
+        self._clock = clock
         self._called = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._is_ending = False
         self._is_hearing = False
+        self._is_at_it = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it looks for suspects, hears one, or is about to."""
+        return self._is_at_it or self._called.is_set()
 
     def start(self) -> None:
         """Pauses the pumps until the suspects that are there have been heard; then keeps an eye
@@ -99,6 +111,7 @@ class Quarantine:
     async def _keep(self) -> None:
         while not self._is_ending:
             self._called.clear()
+            self._is_at_it = True
             try:
                 if await self._suspects.count(self._queue):
                     await self._hear_all()
@@ -109,9 +122,15 @@ class Quarantine:
                 log.exception("the quarantine failed")
             finally:
                 self._resume()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_EVERY):
-                    await self._called.wait()
+                self._is_at_it = False
+            await self._next_look()
+
+    async def _next_look(self) -> None:
+        timer = self._clock.call_later(_LOOK_EVERY, self._called.set)
+        try:
+            await self._called.wait()
+        finally:
+            timer.cancel()
 
     async def _hear_all(self) -> None:
         for pump in self._pumps:

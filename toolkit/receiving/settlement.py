@@ -40,7 +40,7 @@ from toolkit.receiving import copies
 from toolkit.receiving.context import Context, Sending
 from toolkit.topology import naming
 from toolkit.topology.plan import Subscription
-from toolkit.transport.clock import WALL, Clock, sleep
+from toolkit.transport.clock import WALL, Clock
 from toolkit.transport.port import Delivery
 
 PublishCopy = Callable[[Publication], Awaitable[None]]
@@ -202,5 +202,5 @@ class Settlement:
     async def _leave_queued(self, delivery: Delivery) -> None:
         """After a pause, so that a message that can't be settled doesn't spin."""
         pause = _FIRST_PAUSE * 2 ** min(delivery.earlier_deliveries, 5)
-        await sleep(self._clock, min(pause, _LONGEST_PAUSE))
+        await self._clock.sleep(min(pause, _LONGEST_PAUSE))
         delivery.reject()

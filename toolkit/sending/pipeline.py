@@ -6,7 +6,7 @@ transport and returns once the broker has confirmed.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from toolkit.middleware import Middleware, compose
 from toolkit.observability.events import NobodyListens
 from toolkit.observability.hooks import Hooks
 from toolkit.topology import naming
-from toolkit.transport.clock import WALL, Clock
+from toolkit.transport.clock import WALL
 
 PERSISTENT = 2
 
@@ -75,7 +75,7 @@ class SendPipeline:
         *,
         timeout: timedelta,
         max_body: int | None = None,
-        clock: Clock = WALL,
+        now: Callable[[], datetime] = WALL.now,
         middlewares: Sequence[Middleware[Outgoing]] = (),
     ) -> None:
         self._service = service
@@ -84,7 +84,7 @@ class SendPipeline:
         self._hooks = hooks
         self._timeout = timeout
         self._max_body = max_body
-        self._clock = clock
+        self._now = now
         self._routes: dict[type[Message], Route] = {}
         self._lonely: set[str] = set()
         self._proceed = compose(middlewares, self._publish)
@@ -128,7 +128,7 @@ class SendPipeline:
             message_id=_short("message_id", message_id),
             type=contract.name,
             correlation_id=_short("correlation_id", options.correlation_id or message_id),
-            timestamp=self._clock.now(),
+            timestamp=self._now(),
             app_id=self._service,
             content_type=self._codec.content_type,
             delivery_mode=PERSISTENT,

@@ -1,13 +1,14 @@
-"""One service as a process: signals, ordered shutdown, exit codes.
+"""Services as a process: signals, ordered shutdown, exit codes.
 
-Receives a service, hands an exit code to the command line.
+Receives one service or several, hands an exit code to the command line.
 """
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 
 import structlog
 
@@ -50,19 +51,20 @@ def exit_code_of(error: BaseException) -> int:
             return UNEXPECTED
 
 
-def run(make: Callable[[], Service]) -> int:
-    """Runs a service until a signal, and returns the exit code.
+def run(make: Callable[[], Sequence[Service]]) -> int:
+    """Runs services until a signal, and returns the exit code.
 
-    The first SIGTERM or SIGINT stops in order, up to the grace period; a second stops at once.
+    They start in the order given, and stop in the reverse one. The first SIGTERM or SIGINT stops
+    in order, up to the grace period; a second stops at once.
     """
     try:
-        service = make()
+        services = make()
     except ToolkitError as error:
         return complain(error)
-    settings = service.settings
+    settings = services[0].settings
     configure_logging(style=settings.log_format, level=settings.log_level)
     try:
-        asyncio.run(_until_signal(service))
+        asyncio.run(_until_signal(services))
     except ToolkitError as error:
         return complain(error)
     return STOPPED
@@ -74,22 +76,27 @@ def complain(error: ToolkitError) -> int:
     return exit_code_of(error)
 
 
-async def _until_signal(service: Service) -> None:
+async def _until_signal(services: Sequence[Service]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, number, stop)
     watch_supervisor(loop, lambda: _on_signal(signal.SIGTERM, stop))
-    starting = asyncio.create_task(service.start())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({starting, stopping}, return_when="FIRST_COMPLETED")
-    if not starting.done():  # told to stop before it had started
-        starting.cancel()
-        await asyncio.wait({starting})
-        return
-    await starting
-    await stopping
-    await service.stop()
+    async with AsyncExitStack() as started:
+        starting = asyncio.create_task(_start(services, started))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when="FIRST_COMPLETED")
+        if not starting.done():  # told to stop before all had started
+            starting.cancel()
+            await asyncio.wait({starting})
+            return
+        await starting
+        await stopping
+
+
+async def _start(services: Sequence[Service], started: AsyncExitStack) -> None:
+    for service in services:
+        await started.enter_async_context(service)
 
 
 def watch_supervisor(loop: asyncio.AbstractEventLoop, on_death: Callable[[], None]) -> None:

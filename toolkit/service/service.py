@@ -7,7 +7,7 @@ order of start and stop is the whole point of this file.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import zip_longest
 from types import TracebackType
 from typing import Any, Self
@@ -30,13 +30,14 @@ from toolkit.receiving.settlement import Settlement
 from toolkit.sending.pipeline import SendPipeline
 from toolkit.sending.producer import Producer
 from toolkit.service.check import check_each, check_together
+from toolkit.service.connect import Connect, by_address
 from toolkit.service.presentation import introduce
 from toolkit.service.settings import Settings
 from toolkit.topology import naming
 from toolkit.topology.declarations import Topology
 from toolkit.topology.plan import Subscription, plan, rungs_of
+from toolkit.transport.clock import WALL, Clock
 from toolkit.transport.port import Subscriber, Transport
-from toolkit.transport.rabbitmq import RabbitTransport
 
 Lifespan = Callable[["Service"], AbstractAsyncContextManager[Any]]
 """What a service needs around its work: `async with lifespan(service)` once it is connected,
@@ -85,6 +86,7 @@ class Service:
         self._middlewares = tuple(receiving)
         self._codec: Codec = codec or JsonCodec()
         self._transport: Transport | None = None
+        self._clock: Clock = WALL
         self._pumps: list[Pump] = []
         self._subscribers: list[Subscriber] = []
         self._quarantine: Quarantine | None = None
@@ -97,6 +99,7 @@ class Service:
             self.hooks,
             timeout=self.settings.publish_timeout,
             max_body=self.settings.max_body,
+            now=self._now,
             middlewares=sending,
         )
         for producer in self.producers:
@@ -138,17 +141,25 @@ class Service:
             )
         return self._sending
 
-    async def start(self) -> None:
+    @property
+    def busy(self) -> int:
+        """How many messages are being handled, or are about to be without anything else having
+        to happen first.
+        """
+        suspects = self._quarantine is not None and self._quarantine.is_busy
+        return sum(pump.busy for pump in self._pumps) + suspects
+
+    async def start(self, *, connect: Connect = by_address) -> None:
         """Connects, declares, and begins to consume.
 
-        Raises `BrokerUnreachableError`, `AccessRefusedError` or `TopologyError`, with everything
-        closed again.
+        `connect` makes the transport; by default the one that `settings.amqp_url` names. Raises
+        `BrokerUnreachableError`, `AccessRefusedError` or `TopologyError`, with everything closed
+        again.
         """
         if self._transport is not None:
             raise RuntimeError(f"service '{self.name}' is running already")
-        transport = RabbitTransport(
-            self.settings.rabbit_options(self.name), is_consuming=bool(self.consumers)
-        )
+        transport = connect(self.name, self.settings, bool(self.consumers))
+        self._clock = transport.clock
         try:
             await transport.open(self.topology)
             self._transport = transport
@@ -202,12 +213,17 @@ class Service:
             for consumer, subscription in zip(self.consumers, self.subscriptions, strict=True)
         }
         pumps = [
-            Pump(queue, pipeline.receive, concurrency=consumer.concurrency)
+            Pump(queue, pipeline.receive, concurrency=consumer.concurrency, clock=transport.clock)
             for consumer, (queue, pipeline) in zip(self.consumers, pipelines.items(), strict=True)
         ]
         self._pumps = pumps
         self._quarantine = Quarantine(
-            naming.suspects_queue(self.name), transport, pipelines, pumps, self._publish_copy
+            naming.suspects_queue(self.name),
+            transport,
+            pipelines,
+            pumps,
+            self._publish_copy,
+            clock=transport.clock,
         )
         self._is_over = False
         self._quarantine.start()
@@ -229,6 +245,7 @@ class Service:
             publish=self._publish_copy,
             sending=self._sending,
             hooks=self.hooks,
+            clock=self._clock,
         )
         return ReceivePipeline(
             consumer,
@@ -239,6 +256,7 @@ class Service:
             hooks=self.hooks,
             crash_budget=self.settings.crash_budget,
             is_stopping=lambda: self._is_over,
+            clock=self._clock,
             middlewares=self._middlewares,
         )
 
@@ -278,6 +296,9 @@ class Service:
             self._stack = AsyncExitStack()
             self._transport = None
             await transport.close(within=within)
+
+    def _now(self) -> datetime:
+        return self._clock.now()
 
     async def _publish(self, publication: Publication, timeout: timedelta) -> None:
         await self._running_transport().publish(publication, timeout=timeout)

@@ -14,7 +14,8 @@ from toolkit.errors import SettingsError
 from toolkit.observability.logging import Format, Level
 from toolkit.policies.duration import parse_duration
 from toolkit.topology.declarations import TopologyMode
-from toolkit.transport.rabbitmq.options import RabbitOptions, address_problem
+from toolkit.transport.memory import named
+from toolkit.transport.rabbitmq.options import address_problem
 
 PREFIX = "TOOLKIT_"
 
@@ -40,11 +41,17 @@ def _is_address(value: SecretStr) -> SecretStr:
     problems = [
         f"address {number} {problem}"
         for number, url in enumerate(urls, start=1)
-        if (problem := address_problem(url))
+        if (problem := _problem_of_address(url))
     ]
+    if len(urls) > 1 and any(map(named.is_memory, urls)):
+        problems.append("a memory:// address stands alone: it is no node of a cluster")
     if problems or not urls:
         raise ValueError("; ".join(problems) or "names no address")
     return value
+
+
+def _problem_of_address(url: str) -> str | None:
+    return named.address_problem(url) if named.is_memory(url) else address_problem(url)
 
 
 def _split(urls: SecretStr) -> tuple[str, ...]:
@@ -59,7 +66,8 @@ PositiveLength = Annotated[Length, AfterValidator(_is_positive)]
 class Settings(BaseSettings):
     """How a service reaches its broker and how it behaves.
 
-    `amqp_url` may name several nodes of a cluster, separated by commas. Durations are written
+    `amqp_url` may name several nodes of a cluster, separated by commas, or `memory://`: a broker
+    in this process, shared by all its services. Durations are written
     like "30s"; `max_body` is in bytes. Raises `SettingsError` with every problem.
     """
 
@@ -91,15 +99,10 @@ class Settings(BaseSettings):
         """The addresses, with their passwords: not for people to read."""
         return _split(self.amqp_url)
 
-    def rabbit_options(self, service: str) -> RabbitOptions:
-        """What the transport needs to know."""
-        return RabbitOptions(
-            urls=self.urls,
-            service=service,
-            heartbeat=self.heartbeat,
-            connect_timeout=self.connect_timeout,
-            topology=self.topology,
-        )
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the broker is one in this process."""
+        return named.is_memory(self.urls[0])
 
 
 def _problems(error: ValidationError) -> list[str]:

@@ -1,4 +1,4 @@
-"""Several processes of one service: start them, restart the dead, pass signals on.
+"""Several processes of the same services: start them, restart the dead, pass signals on.
 
 Receives the command line of one worker, hands an exit code back.
 """
@@ -110,7 +110,7 @@ class Supervisor:
                 process.send_signal(number)
 
 
-def supervise(target: str, count: int) -> int:
-    """Runs `count` workers of one service until a signal."""
-    command = [sys.executable, "-m", "toolkit", "run", target]
+def supervise(targets: Sequence[str], count: int) -> int:
+    """Runs `count` workers, each with all of these services, until a signal."""
+    command = [sys.executable, "-m", "toolkit", "run", *targets]
     return asyncio.run(Supervisor(command, count).run())

@@ -28,6 +28,10 @@ class Clock(Protocol):
         """Calls back once, `delay` from now, never before this has returned."""
         ...
 
+    async def sleep(self, delay: timedelta) -> None:
+        """Returns after `delay`."""
+        ...
+
 
 class WallClock:
     """The real time; deadlines are kept by the event loop that is running."""
@@ -40,18 +44,12 @@ class WallClock:
         """See `Clock`."""
         return asyncio.get_running_loop().call_later(delay.total_seconds(), callback)
 
+    async def sleep(self, delay: timedelta) -> None:
+        """See `Clock`."""
+        await asyncio.sleep(delay.total_seconds())
+
 
 WALL = WallClock()
-
-
-async def sleep(clock: Clock, delay: timedelta) -> None:
-    """Returns after `delay`, by this clock."""
-    over = asyncio.Event()
-    timer = clock.call_later(delay, over.set)
-    try:
-        await over.wait()
-    finally:
-        timer.cancel()
 
 
 def expire(deadline: asyncio.Timeout) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from toolkit.messages.envelope import Envelope
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Topology
+from toolkit.transport.clock import Clock
 
 
 class Delivery(Protocol):
@@ -87,6 +88,11 @@ class Transport(Protocol):
     @property
     def description(self) -> str:
         """The broker and its version, for people; no credentials."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The time by which this broker's delays pass, and so the engine's too."""
         ...
 
     async def open(self, topology: Topology) -> None:

@@ -47,6 +47,14 @@ def test_a_command_that_can_not_be_carried_out_says_why(
     assert result.exit_code == code
 
 
+def test_workers_can_not_share_a_broker_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would talk to itself."""
+    monkeypatch.setenv("TOOLKIT_AMQP_URL", "memory://")
+    result = CliRunner().invoke(app, ["run", "shop:service", "--workers", "2"])
+    assert result.exit_code == 78
+    assert "it lives in one process" in result.output
+
+
 def test_bad_settings_end_all_workers_before_they_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Said once, and not by each of them; without the password."""
     monkeypatch.setenv("TOOLKIT_AMQP_URL", "http://ada:hunter2@localhost/")

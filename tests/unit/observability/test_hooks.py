@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from toolkit.messages.envelope import Envelope
 from toolkit.observability.events import (
     Failed,
     Handled,
@@ -23,6 +24,7 @@ FACTS: MessageFacts = {
     "correlation_id": "c",
     "type": "orders.placed",
     "attempt": 1,
+    "envelope": Envelope(b"{}"),
 }
 HANDLED = Handled(**FACTS, seconds=0.1)
 FAILED = Failed(**FACTS, error=ValueError())

@@ -86,13 +86,19 @@ def test_no_header_of_a_stranger_breaks_the_context(headers: dict[str, Any]) -> 
 
 def test_logs_and_events_name_the_message() -> None:
     """So that one story can be found among thousands."""
-    context = context_of(delivery(message_id="m", correlation_id="c"))
+    incoming = delivery(message_id="m", correlation_id="c")
+    context = context_of(incoming)
     context.begin_attempt()
     names = {"consumer": "Ship", "message_id": "m", "correlation_id": "c", "attempt": 1}
     with capture_logs() as logs:
         context.log.info("shipping", order_id=1)
     assert logs == [{"event": "shipping", "log_level": "info", "order_id": 1, **names}]
-    assert context.facts() == {**names, "queue": "shop.ship", "type": "orders.placed"}
+    assert context.facts() == {
+        **names,
+        "queue": "shop.ship",
+        "type": "orders.placed",
+        "envelope": incoming.envelope,
+    }
 
 
 def test_a_first_round_is_round_zero() -> None:

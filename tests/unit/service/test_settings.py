@@ -83,13 +83,28 @@ def test_settings_can_not_be_changed() -> None:
         Settings().log_level = "debug"  # type: ignore[misc]
 
 
-def test_the_transport_is_told_what_it_needs() -> None:
-    """Nothing gets lost on the way."""
-    settings = Settings(amqp_url=ADDRESS, connect_timeout="2s", heartbeat="9s", topology="off")
-    options = settings.rabbit_options("shop")
-    assert (options.urls, options.service, options.topology) == ((ADDRESS,), "shop", "off")
-    assert options.connect_timeout == timedelta(seconds=2)
-    assert options.heartbeat == timedelta(seconds=9)
+@pytest.mark.parametrize("url", ["memory://", "memory://shop", "MEMORY://shop"])
+def test_the_broker_may_be_one_in_memory(url: str) -> None:
+    """With a name, or without."""
+    assert Settings(amqp_url=url).is_in_memory
+    assert not Settings(amqp_url=ADDRESS).is_in_memory
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (f"memory://,{ADDRESS}", "stands alone"),
+        ("memory://one,memory://two", "stands alone"),
+        ("memory://ada:hunter2@shop", "more than a name"),
+        ("memory://shop/orders", "more than a name"),
+        ("memory://shop?x=1", "more than a name"),
+    ],
+)
+def test_a_broker_in_memory_is_no_node_and_has_nothing_but_a_name(url: str, said: str) -> None:
+    """What would be ignored is refused."""
+    with pytest.raises(SettingsError, match=said) as caught:
+        Settings(amqp_url=url)
+    assert "hunter2" not in str(caught.value)
 
 
 # ---------------------------------------------------------------------------------- problems
@@ -171,7 +186,6 @@ def test_no_secret_is_shown_by_settings() -> None:
     settings = Settings(amqp_url=ADDRESS)
     shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
     assert "hunter2" not in shown
-    assert "hunter2" not in repr(settings.rabbit_options("shop"))
 
 
 @pytest.mark.parametrize(("name", "value"), BAD)

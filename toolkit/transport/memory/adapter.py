@@ -10,6 +10,7 @@ import structlog
 from toolkit.errors import ConfigurationError, TransportError
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Topology, TopologyMode
+from toolkit.transport.clock import Clock
 from toolkit.transport.memory.broker import MemoryBroker
 from toolkit.transport.memory.connection import Connection
 from toolkit.transport.memory.consume import Deliver, MemoryDelivery, MemorySubscriber, Taker
@@ -42,6 +43,11 @@ class MemoryTransport:
         """See `Transport`."""
         major, minor = self._broker.version
         return f"a broker in memory, as RabbitMQ {major}.{minor}"
+
+    @property
+    def clock(self) -> Clock:
+        """See `Transport`."""
+        return self._broker.clock
 
     async def open(self, topology: Topology) -> None:
         """See `Transport`. The topology is made sure of again after every reconnection."""

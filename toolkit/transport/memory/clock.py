@@ -52,6 +52,8 @@ class VirtualClock:
         self._settle = settle or let_the_loop_turn
         self._numbers = count()
         self._deadlines: list[_Deadline] = []
+        self.sleepers = 0
+        """How many wait in `sleep`: only time can wake them."""
 
     def now(self) -> datetime:
         """See `Clock`."""
@@ -62,6 +64,17 @@ class VirtualClock:
         deadline = _Deadline(self._now + delay, next(self._numbers), callback)
         heapq.heappush(self._deadlines, deadline)
         return deadline
+
+    async def sleep(self, delay: timedelta) -> None:
+        """See `Clock`."""
+        over = asyncio.Event()
+        timer = self.call_later(delay, over.set)
+        self.sleepers += 1
+        try:
+            await over.wait()
+        finally:
+            self.sleepers -= 1
+            timer.cancel()
 
     @property
     def next_due(self) -> datetime | None:

@@ -17,6 +17,7 @@ from toolkit.errors import (
 )
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Topology
+from toolkit.transport.clock import WALL, Clock
 from toolkit.transport.rabbitmq.connection import Link, OneConnection
 from toolkit.transport.rabbitmq.consume import Deliver, RabbitSubscriber, Taker
 from toolkit.transport.rabbitmq.declare import Declarer
@@ -55,6 +56,11 @@ class RabbitTransport:
     def description(self) -> str:
         """See `Transport`."""
         return f"{self._publishing.product} at {self._publishing.address}"
+
+    @property
+    def clock(self) -> Clock:
+        """See `Transport`. A broker's time is the wall's."""
+        return WALL
 
     async def open(self, topology: Topology) -> None:
         """See `Transport`. The topology is made sure of again after every reconnection."""

@@ -44,7 +44,7 @@ def address_problem(url: str) -> str | None:
     if parsed.fragment or "#" in url:
         return "has a '#' in it; write %23 for one in a password"
     if parsed.scheme not in ("amqp", "amqps"):
-        return f"begins with '{parsed.scheme}://'; use amqp:// or amqps://"
+        return f"begins with '{parsed.scheme}://'; use amqp://, amqps:// or memory://"
     if not parsed.host:
         return "names no host; use amqp://user:password@host:5672/virtual-host"
     if port == 0:

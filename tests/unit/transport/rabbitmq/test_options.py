@@ -30,8 +30,8 @@ BAD = {
     "amqp://user:hunter2@h:abc/": "is not a URL",
     "amqp://user:hunter2?@h/": "is not a URL",
     "amqp://user:12#hunter2@h/": "%23",
-    "http://user:hunter2@h/": "use amqp:// or amqps://",
-    "user:hunter2@h": "use amqp:// or amqps://",
+    "http://user:hunter2@h/": "use amqp://, amqps:// or memory://",
+    "user:hunter2@h": "use amqp://, amqps:// or memory://",
     "amqp:///hunter2": "names no host",
     "amqp://user:hunter2@h:0/": "port 0",
 }
