@@ -26,6 +26,10 @@ class Hooks:
         """Calls `hook`, a quick function that doesn't block, with every event of these types."""
         self._hooks.append((kinds, hook))
 
+    def remove(self, hook: Hook) -> None:
+        """Calls it no longer. Harmless if it was never added."""
+        self._hooks = [(kinds, other) for kinds, other in self._hooks if other != hook]
+
     def wants(self, kind: type[Any]) -> bool:
         """Whether anybody asked for this type; ask once, at start-up."""
         return any(issubclass(kind, kinds) for kinds, _ in self._hooks)

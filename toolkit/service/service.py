@@ -84,7 +84,7 @@ class Service:
         self.hooks = Hooks()
         self._lifespan = lifespan
         self._middlewares = tuple(receiving)
-        self._codec: Codec = codec or JsonCodec()
+        self.codec: Codec = codec or JsonCodec()
         self._transport: Transport | None = None
         self._clock: Clock = WALL
         self._pumps: list[Pump] = []
@@ -95,7 +95,7 @@ class Service:
         self._sending = SendPipeline(
             name,
             self._publish,
-            self._codec,
+            self.codec,
             self.hooks,
             timeout=self.settings.publish_timeout,
             max_body=self.settings.max_body,
@@ -251,7 +251,7 @@ class Service:
             consumer,
             subscription,
             settlement,
-            codec=self._codec,
+            codec=self.codec,
             sending=self._sending,
             hooks=self.hooks,
             crash_budget=self.settings.crash_budget,

@@ -92,6 +92,10 @@ class MemoryTransport:
         self._connection.close()
         self._subscribers.clear()
 
+    def lose_connection(self) -> None:
+        """Cuts it, as the network would; it is back on the next turn of the event loop."""
+        self._connection.cut()
+
     def _loses_ack(self, queue: str) -> bool:
         faults = self._broker.faults
         if not faults.is_ordered or not faults.for_ack(queue):

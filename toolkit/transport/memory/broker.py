@@ -152,13 +152,20 @@ class MemoryBroker(VirtualHost):
         dues += [client.next_due for client in self.clients]
         return min((due for due in dues if due is not None), default=None)
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether it is about to hand out a message, or to take a client back, without any time
+        having to pass.
+        """
+        return any(queue.is_deliverable for queue in self.queues.values()) or any(
+            client.is_mending for client in self.clients
+        )
+
     def is_at_rest(self, before: datetime | None = None) -> bool:
         """Whether nothing is under way: nothing in somebody's hands, nothing ready for somebody
         with room for it, no connection about to come back, and nothing due up to `before`.
         """
-        if any(queue.unacked or queue.is_deliverable for queue in self.queues.values()):
-            return False
-        if any(client.is_mending for client in self.clients):
+        if self.unacked or self.is_moving:
             return False
         due = self.next_due
         return before is None or due is None or due > before

@@ -68,13 +68,19 @@ class VirtualClock:
     async def sleep(self, delay: timedelta) -> None:
         """See `Clock`."""
         over = asyncio.Event()
-        timer = self.call_later(delay, over.set)
+
+        def wake() -> None:
+            self.sleepers -= 1
+            over.set()
+
+        timer = self.call_later(delay, wake)
         self.sleepers += 1
         try:
             await over.wait()
         finally:
-            self.sleepers -= 1
-            timer.cancel()
+            if not over.is_set():  # cancelled
+                self.sleepers -= 1
+                timer.cancel()
 
     @property
     def next_due(self) -> datetime | None:

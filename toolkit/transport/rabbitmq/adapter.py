@@ -131,6 +131,12 @@ class RabbitTransport:
         self._subscribers.clear()
         await self._disconnect(seconds)
 
+    def lose_connection(self) -> None:
+        """Cuts the connections, as the network would; they are mended as after any cut."""
+        for link in (self._publishing, self._consuming):
+            if link is not None:
+                link.cut()
+
     async def _disconnect(self, within: float) -> None:
         links = [link for link in (self._publishing, self._consuming) if link is not None]
         await asyncio.gather(*(link.close(within) for link in links))

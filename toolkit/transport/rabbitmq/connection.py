@@ -143,6 +143,11 @@ class Link:
         if connection is not None:
             await _close(connection, within)
 
+    def cut(self) -> None:
+        """Loses the connection that is up, as the network would."""
+        if self._connection is not None:
+            self._connection.abort()
+
     async def _connect(self) -> OneConnection:
         """Each node in turn, once. Raises what the last one gave."""
         self.state = State.CONNECTING
