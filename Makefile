@@ -21,11 +21,11 @@ bootstrap:
 	@sh scripts/bootstrap
 
 test: bootstrap
-	$(BIN)/python -m pytest --require-broker -m "not private_broker" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --require-broker --install-broker -m "not private_broker" $(PYTEST_ARGS)
 
 # One at a time: each of these stops, kills or starves the broker that it runs on.
 faults: bootstrap
-	$(BIN)/python -m pytest --require-broker -m private_broker
+	$(BIN)/python -m pytest --require-broker --install-broker -m private_broker
 
 check: bootstrap
 	$(BIN)/ruff check .

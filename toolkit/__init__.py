@@ -1,76 +1,18 @@
 """Event-driven microservices over RabbitMQ: declared, retried, dead-lettered, never lost.
 
-This is the public face; the rooms behind it are drawn in ARCHITECTURE.md.
+All that is public is in `face`, which is imported when it is first used: pytest imports its plugin
+out of this package in every run, and everything behind the face takes 350 ms.
 """
 
-from toolkit.errors import (
-    AccessRefusedError,
-    BrokerUnreachableError,
-    ConfigurationError,
-    ContractError,
-    HandlerTimeoutError,
-    MessageTooLargeError,
-    PublishError,
-    PublishTimeoutError,
-    RefusedError,
-    SettingsError,
-    ToolkitError,
-    TopologyError,
-    TransportError,
-    UndecodableError,
-    UnroutableError,
-)
-from toolkit.messages.contract import Command, Event, Message
-from toolkit.messages.outgoing import Outgoing
-from toolkit.middleware import Middleware, Step
-from toolkit.observability.logging import configure_logging
-from toolkit.policies.dead_letter import DeadLetters
-from toolkit.policies.retry import Retry
-from toolkit.policies.verdict import Discard, Reject, RetryAfter
-from toolkit.receiving.consumer import Consumer
-from toolkit.receiving.context import Context
-from toolkit.receiving.pipeline import Incoming
-from toolkit.sending.producer import Producer, Publishes, PublishReport, Sends
-from toolkit.service.service import Service
-from toolkit.service.settings import Settings
-from toolkit.topology.plan import QueueOptions
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "AccessRefusedError",
-    "BrokerUnreachableError",
-    "Command",
-    "ConfigurationError",
-    "Consumer",
-    "Context",
-    "ContractError",
-    "DeadLetters",
-    "Discard",
-    "Event",
-    "HandlerTimeoutError",
-    "Incoming",
-    "Message",
-    "MessageTooLargeError",
-    "Middleware",
-    "Outgoing",
-    "Producer",
-    "PublishError",
-    "PublishReport",
-    "PublishTimeoutError",
-    "Publishes",
-    "QueueOptions",
-    "RefusedError",
-    "Reject",
-    "Retry",
-    "RetryAfter",
-    "Sends",
-    "Service",
-    "Settings",
-    "SettingsError",
-    "Step",
-    "ToolkitError",
-    "TopologyError",
-    "TransportError",
-    "UndecodableError",
-    "UnroutableError",
-    "configure_logging",
-]
+if TYPE_CHECKING:
+    from toolkit.face import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    face = import_module("toolkit.face")
+    if name != "__all__" and name not in face.__all__:
+        raise AttributeError(f"module 'toolkit' has no attribute '{name}'")
+    return getattr(face, name)

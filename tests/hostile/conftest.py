@@ -24,9 +24,9 @@ def wire(amqp_url: str) -> Iterator[Wire]:
 
 
 @pytest.fixture(scope="module")
-def besieged_url(broker: Broker) -> Iterator[str]:
+def besieged_url(rabbitmq: Broker) -> Iterator[str]:
     """The URL of a virtual host for all tests of a module."""
-    with broker.virtual_host(f"siege-{uuid4().hex[:12]}") as url:
+    with rabbitmq.virtual_host(f"siege-{uuid4().hex[:12]}") as url:
         yield url
 
 
@@ -45,7 +45,7 @@ def shop(siege: Shop) -> Shop:
 
 
 @pytest.fixture
-def virtual_host(broker: Broker, amqp_url: str) -> Iterator[VirtualHost]:
+def virtual_host(rabbitmq: Broker, amqp_url: str) -> Iterator[VirtualHost]:
     """The test's own virtual host, as its administrator sees it."""
-    with VirtualHost.of(broker, amqp_url) as virtual_host:
+    with VirtualHost.of(rabbitmq, amqp_url) as virtual_host:
         yield virtual_host

@@ -30,8 +30,8 @@ async def demo(broker: Broker, folder: Path) -> Process:
     )
 
 
-async def test_the_story_comes_true_and_says_so(broker: Broker, tmp_path: Path) -> None:
-    process = await demo(broker, tmp_path)
+async def test_the_story_comes_true_and_says_so(rabbitmq: Broker, tmp_path: Path) -> None:
+    process = await demo(rabbitmq, tmp_path)
     async with asyncio.timeout(60):
         said, _ = await process.communicate()
 
@@ -43,9 +43,9 @@ async def test_the_story_comes_true_and_says_so(broker: Broker, tmp_path: Path) 
 
 
 async def test_ctrl_c_in_the_middle_of_the_story_leaves_nothing_behind(
-    broker: Broker, tmp_path: Path
+    rabbitmq: Broker, tmp_path: Path
 ) -> None:
-    process = await demo(broker, tmp_path)
+    process = await demo(rabbitmq, tmp_path)
     assert process.stdout is not None
     async with asyncio.timeout(60):
         while b"Try 1" not in await process.stdout.readline():

@@ -18,12 +18,12 @@ from toolkit.testing.broker import (
     BrokerNotOursError,
     find_broker,
 )
-from toolkit.testing.broker.finder import Say
 from toolkit.testing.broker.found import WayClosedError, url_of_virtual_host
 from toolkit.testing.broker.greeting import greet
 from toolkit.testing.broker.keeper import Keeper
 from toolkit.testing.broker.management import Management, ManagementError
 from toolkit.testing.broker.ports import choose_free_ports
+from toolkit.testing.broker.search import Say
 
 # What RabbitMQ 4.0.5 sends first, cut down to the two properties that are read.
 _PROPERTIES = b"\x07productS\x00\x00\x00\x08RabbitMQ\x07versionS\x00\x00\x00\x054.0.5"
@@ -179,11 +179,11 @@ def test_the_keeper_outlives_an_owner_who_is_killed() -> None:
     assert owner.returncode == -9
 
 
-def test_a_virtual_host_lasts_as_long_as_its_context(broker: Broker) -> None:
-    with broker.virtual_host("a/b") as url:
+def test_a_virtual_host_lasts_as_long_as_its_context(rabbitmq: Broker) -> None:
+    with rabbitmq.virtual_host("a/b") as url:
         assert url.endswith("/a%2Fb")
         assert greet(url).startswith("RabbitMQ ")
-    management = Management(broker.management_url, credentials_of=broker.url)
+    management = Management(rabbitmq.management_url, credentials_of=rabbitmq.url)
     with pytest.raises(ManagementError, match="404"):
         management.delete_virtual_host("a/b")
 

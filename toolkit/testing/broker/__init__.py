@@ -6,6 +6,8 @@ but the standard library is imported until a way needs more.
 In reading order:
 
 - ``finder``: the ways to a broker, in the order they are tried.
+- ``search``: takes these ways, each once, however often it is asked.
+- ``desk``: one search for several processes.
 - ``found``: `Broker`, what was found, and the errors of looking for it.
 - ``container``: the way through Docker.
 - ``node``: the way through a RabbitMQ installed here, as a private node.

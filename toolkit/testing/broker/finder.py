@@ -4,19 +4,20 @@ Receives what the environment and the machine have to offer, hands one `Broker` 
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from toolkit.testing.broker.container import container
-from toolkit.testing.broker.found import Broker, BrokerNotFoundError, WayClosedError
+from toolkit.testing.broker.found import Broker, WayClosedError
 from toolkit.testing.broker.greeting import greet
 from toolkit.testing.broker.installation import find_installation, install
 from toolkit.testing.broker.node import private_node
+from toolkit.testing.broker.search import Say, Search, Way
 
-Say = Callable[[str], None]
-Way = Callable[[Say], AbstractContextManager[Broker]]
-
+DOCKER = "Docker"
+HERE = "RabbitMQ on this machine"
+INSTALLING = "Installing RabbitMQ"
 _MANAGEMENT_PORT = 15672
 
 
@@ -37,10 +38,11 @@ def find_broker(
     Raises BrokerNotFoundError, which lists every attempt, if none of them leads to a broker.
     """
     if ways is None:
-        ways = [(name, _named_by(name)) for name in variables if os.environ.get(name)]
-        ways += OWN_WAYS
-    with ExitStack() as stack:
-        yield _take_first(ways, say, stack)
+        named = {name: os.environ[name] for name in variables if os.environ.get(name)}
+        ways = [(name, named_by(name, url)) for name, url in named.items()]
+        ways += OWN_WAYS.items()
+    with Search(dict(ways), say) as search:
+        yield search.find([name for name, _ in ways])
 
 
 @contextmanager
@@ -62,35 +64,15 @@ def installed_for_this(say: Say) -> Iterator[Broker]:
         yield broker
 
 
-OWN_WAYS: tuple[tuple[str, Way], ...] = (
-    ("Docker", container),
-    ("RabbitMQ on this machine", installed_here),
-    ("Installing RabbitMQ", installed_for_this),
-)
+def named_by(source: str, url: str) -> Way:
+    """The way to a broker that is there already, whose URL this option or variable says."""
 
-
-def _take_first(ways: Sequence[tuple[str, Way]], say: Say, stack: ExitStack) -> Broker:
-    tried = []
-    for name, way in ways:
-        try:
-            broker = stack.enter_context(way(say))
-        except WayClosedError as closed:
-            tried.append(f"{name}: {closed}")
-            say(tried[-1])
-        else:
-            say(f"Broker: {broker.description}.")
-            return broker
-    raise BrokerNotFoundError(tried)
-
-
-def _named_by(variable: str) -> Way:
     @contextmanager
     def way(_: Say) -> Iterator[Broker]:
-        url = os.environ[variable]
         parts = urlsplit(url)
-        host = parts.hostname or "localhost"
-        place = f"{host}:{parts.port}" if parts.port else host
+        place = host = parts.hostname or "localhost"
         try:
+            place = f"{host}:{parts.port}" if parts.port else host
             greeting = greet(url)
         except (OSError, ValueError) as failure:
             raise WayClosedError(f"no broker answers at {place} ({failure}).") from failure
@@ -99,7 +81,10 @@ def _named_by(variable: str) -> Way:
             management_url=os.environ.get(
                 "TOOLKIT_MANAGEMENT_URL", f"http://{host}:{_MANAGEMENT_PORT}"
             ),
-            description=f"{greeting} at {place}, as {variable} says",
+            description=f"{greeting} at {place}, as {source} says",
         )
 
     return way
+
+
+OWN_WAYS = {DOCKER: container, HERE: installed_here, INSTALLING: installed_for_this}
