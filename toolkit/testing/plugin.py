@@ -8,6 +8,7 @@ when the first worker asks, so that all workers share what it finds.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from toolkit.testing.broker import Broker
     from toolkit.testing.broker.search import Finds
+    from toolkit.testing.harness import ServiceHarness
 
 _VARIABLE = "TOOLKIT_TEST_AMQP_URL"
 _OPTION = "--broker"
@@ -99,12 +101,16 @@ def amqp_url(rabbitmq: "Broker") -> Iterator[str]:
 
 
 @pytest.fixture
-def harness_broker(request: pytest.FixtureRequest) -> str | None:
-    """Where a harness runs, as `--broker` says: None is in memory, else a virtual host's URL."""
-    if request.config.getoption(_OPTION) == "memory":
-        return None
-    url: str = request.getfixturevalue("amqp_url")
-    return url
+def harness(request: pytest.FixtureRequest) -> "Callable[..., ServiceHarness]":
+    """Puts services under test on the broker that `--broker` names; see `ServiceHarness`.
+
+    In memory unless told otherwise; else in a virtual host that only this test uses.
+    """
+    from toolkit.testing.harness import ServiceHarness
+
+    is_in_memory = request.config.getoption(_OPTION) == "memory"
+    url = None if is_in_memory else request.getfixturevalue("amqp_url")
+    return partial(ServiceHarness, broker=url)
 
 
 def find_or_skip(config: pytest.Config, ways: list[str]) -> "Broker":

@@ -106,12 +106,25 @@ def test_a_harness_runs_where_the_command_line_says(
     pytester: pytest.Pytester, rabbitmq: Broker, with_broker: None
 ) -> None:
     """In memory unless told otherwise, and then nobody looks for a broker."""
-    pytester.makepyfile("def test_place(harness_broker): assert not harness_broker, harness_broker")
+    pytester.makepyfile(
+        """
+        from toolkit import Service
+
+        def test_place(harness):
+            async def start():
+                async with harness(service := Service("shop")):
+                    return service.broker
+
+            import asyncio
+            broker = asyncio.run(start())
+            assert "in memory" in broker, broker
+        """
+    )
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*Broker: *")
     result = pytester.runpytest_subprocess(f"--broker={rabbitmq.url}")
-    result.stdout.fnmatch_lines(["E * AssertionError: amqp://*/test-*"])
+    result.stdout.fnmatch_lines(["E * AssertionError: RabbitMQ * at amqp://*/test-*"])
 
 
 def test_importing_it_costs_nothing() -> None:
