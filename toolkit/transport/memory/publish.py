@@ -22,8 +22,6 @@ from toolkit.transport.memory.refusal import Refusal
 _FRAME_MAX = 131_072
 """Bytes; properties and headers travel in one frame (RabbitMQ's default since 3.0)."""
 _FRAME_OVERHEAD = 8 + 12  # bytes of the frame, and of class, weight and body size
-_IN_A_ROW = 32
-"""Publishes until the event loop has a turn, so that who publishes without end starves nobody."""
 
 
 class Publisher:
@@ -32,13 +30,12 @@ class Publisher:
     def __init__(self, broker: MemoryBroker, connection: Connection) -> None:
         self._broker = broker
         self._connection = connection
-        self._published = 0
 
     async def publish(self, publication: Publication, timeout: timedelta) -> None:
-        """See `Transport.publish`."""
-        self._published += 1
-        if not self._published % _IN_A_ROW:
-            await asyncio.sleep(0)
+        """See `Transport.publish`. Each lets the others have a turn, so that a producer in the same
+        process gets no further ahead of its consumers than a confirm from afar would let it.
+        """
+        await asyncio.sleep(0)
         fate = self._publish(publication) if self._connection.is_up else None
         if fate is not Fate.CONFIRMED:
             await self._until_known(publication, timeout, was_sent=fate is not None)

@@ -182,7 +182,8 @@ async def test_a_fate_that_stays_unknown() -> None:
     shop = await opened()
     shop.broker.lose_confirm()
     publishing = asyncio.create_task(shop.publish("a"))
-    await asyncio.sleep(0)
+    while not shop.seen:  # it has arrived; the confirm has not
+        await asyncio.sleep(0)
     shop.broker.drop_connection("shop", down_for=timedelta(seconds=5))
     await shop.clock.advance(SECOND)
     with pytest.raises(PublishTimeoutError) as late:
