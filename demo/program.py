@@ -53,12 +53,16 @@ class Program:
         except TimeoutError:
             raise ProgramEndedError(self, f"was not ready within {within:g} s") from None
 
+    async def end(self, *, within: float) -> int:
+        """Its exit code, once it has ended by itself. Raises TimeoutError."""
+        return await asyncio.wait_for(self._process.wait(), within)
+
     async def stop(self, *, within: float, by: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop, and make it if it doesn't. Returns its exit code."""
         with suppress(ProcessLookupError):
             self._process.send_signal(by)
         try:
-            return await asyncio.wait_for(self._process.wait(), within)
+            return await self.end(within=within)
         except TimeoutError:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
