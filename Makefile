@@ -34,7 +34,7 @@ check: bootstrap
 	$(BIN)/lint-imports
 
 demo: bootstrap
-	@$(BIN)/python -m demo
+	@$(BIN)/python -m demo $(if $(BROKER),--broker '$(BROKER)')
 
 format: bootstrap
 	$(BIN)/ruff check --fix .
