@@ -72,8 +72,8 @@ def _first_to_be_had(say: Say, stack: ExitStack, ways: Sequence[tuple[str, Way]]
         return stack.enter_context(_virtual_host(broker))
     except BrokerNotFoundError:
         say(
-            "No RabbitMQ is to be had here, for the reasons above, so the story is told on a broker "
-            "in memory, in this process."
+            "No RabbitMQ is to be had here, for the reasons above, so the story is told on a "
+            "broker in memory, in this process."
         )
         return IN_MEMORY
 
