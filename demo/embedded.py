@@ -4,6 +4,7 @@ Receives their environment and a folder for their log, hands the log back once t
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -16,6 +17,8 @@ from demo.log import Log
 from services.orders.api import make_app
 from services.orders.service import OrderDesk, make_desk
 from toolkit import Service, configure_logging
+
+_OURS = ("httpx", "mail.log")  # who talk to the services from here: the shop and the mail server
 
 
 @asynccontextmanager
@@ -78,6 +81,8 @@ def _written_to(log: Log) -> Iterator[None]:
     """What the services say would get in the story's way."""
     with log.path.open("w", buffering=1) as file:
         configure_logging(stream=file)
+        for name in _OURS:
+            logging.getLogger(name).setLevel(logging.WARNING)
         try:
             yield
         finally:

@@ -156,7 +156,7 @@ def age(file: Path, *, seconds: float) -> None:
 
 TOGETHER = (
     *("-m", "toolkit", "run"),
-    *("services.orders.service:service", "services.notifications.service:service"),
+    *("services.notifications.service:service", "services.orders.service:service"),
 )
 
 
@@ -168,16 +168,16 @@ async def test_both_services_run_in_one_process_over_one_broker_in_memory(tmp_pa
     async with program.running(
         "both", [sys.executable, *TOGETHER], environment=variables, folder=tmp_path
     ) as both:
-        await both.until(lambda: is_well(tmp_path / "health"), within=30)
+        await both.until(lambda: says(log, "consuming orders."), within=30)
         code = await both.stop(within=20)
 
     assert code == 0
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [(line["event"], line["service"]) for line in lines if "service" in line] == [
-        ("service started", "orders"),
         ("service started", "notifications"),
-        ("service stopped", "notifications"),
+        ("service started", "orders"),
         ("service stopped", "orders"),
+        ("service stopped", "notifications"),
     ]
 
 
@@ -192,7 +192,7 @@ async def test_a_relay_that_fails_ends_its_process(command: Sequence[str], tmp_p
     async with program.running(
         "orders", [sys.executable, *command], environment=variables, folder=tmp_path
     ) as orders:
-        await orders.until(lambda: says(log, "publishing"), within=30)
+        await orders.until(lambda: says(log, "consuming orders."), within=30)
         await owe_what_can_not_be_announced(tmp_path)
         code = await orders.end(within=20)
 
