@@ -11,35 +11,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from demo.log import Log
+
 _POLL = 0.05
-_LAST_LINES = 15
-_LONGEST_LINE = 300
 
 
 class ProgramEndedError(Exception):
     """A service ended, or did not become ready, although the story needs it."""
 
     def __init__(self, program: "Program", what: str) -> None:
-        super().__init__(f"{program.name} {what}. Its last words:\n{program.last_words()}")
+        log = program.log
+        super().__init__(f"{log.name} {what}. Its last words:\n{log.last_words()}")
 
 
 class Program:
     """A running service."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
-        self.name = name
+    def __init__(self, process: asyncio.subprocess.Process, log: Log) -> None:
+        self.log = log
         self._process = process
-        self._log = log
 
     @property
     def pid(self) -> int:
         """Its process, which is also the leader of its process group."""
         return self._process.pid
-
-    def last_words(self) -> str:
-        """The end of its log."""
-        lines = self._log.read_text(errors="replace").splitlines()
-        return "\n".join(line[:_LONGEST_LINE] for line in lines[-_LAST_LINES:]) or "(none)"
 
     async def until(self, is_ready: Callable[[], Awaitable[bool]], *, within: float) -> None:
         """Ask until it is ready. Raises ProgramEndedError if it ends instead, or takes longer."""
@@ -53,12 +48,16 @@ class Program:
         except TimeoutError:
             raise ProgramEndedError(self, f"was not ready within {within:g} s") from None
 
+    async def end(self, *, within: float) -> int:
+        """Its exit code, once it has ended by itself. Raises TimeoutError."""
+        return await asyncio.wait_for(self._process.wait(), within)
+
     async def stop(self, *, within: float, by: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop, and make it if it doesn't. Returns its exit code."""
         with suppress(ProcessLookupError):
             self._process.send_signal(by)
         try:
-            return await asyncio.wait_for(self._process.wait(), within)
+            return await self.end(within=within)
         except TimeoutError:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -70,8 +69,8 @@ async def running(
     name: str, command: Sequence[str], *, environment: Mapping[str, str], folder: Path
 ) -> AsyncIterator[Program]:
     """Start it in `folder`, where its log goes too; it has stopped when the context ends."""
-    log = folder / f"{name}.log"
-    with log.open("wb") as output:
+    log = Log(name, folder / f"{name}.log")
+    with log.path.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
             env=environment,
@@ -81,7 +80,7 @@ async def running(
             stderr=output,
             start_new_session=True,  # Ctrl-C is for us; we stop it in our own time
         )
-    program = Program(name, process, log)
+    program = Program(process, log)
     try:
         yield program
     finally:

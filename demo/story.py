@@ -97,14 +97,14 @@ async def _poison(stage: Stage, narrator: Narrator) -> None:
     stage.mail_server.refuse(CARL, NO_SUCH_MAILBOX)
     narrator.say(f"{CARL} is an address that the mail server refuses for good. Carl orders a cup.")
     order = await stage.shop.order(CARL, "Cup", quantity=1, price="8.00")
-    dead = await look_at_one(stage.amqp_url, _DEAD, within=15)
+    dead = await look_at_one(stage.broker_url, _DEAD, within=15)
     narrator.say(
         "Trying again would not help, so the event is a dead letter at once: the message as it "
         f"was, in the queue {_DEAD}, with a record of the fault:"
     )
     record = {name: dead.record.get(name, "(missing)") for name in _SHOWN}
     narrator.show_record(f"Message {dead.message_id}", record)
-    again = await look_at_one(stage.amqp_url, _DEAD, within=15)
+    again = await look_at_one(stage.broker_url, _DEAD, within=15)
     narrator.say("It stays there until somebody decides. Nobody is held up meanwhile: Dora orders.")
     unheard = await stage.shop.look_at(order)
     next_order = await stage.shop.until_notified(

@@ -16,12 +16,17 @@ from toolkit import Consumer, Context, Service, Settings
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 PIKA = next(block for block in BLOCKS if "import pika" in block)
+IN_MEMORY = next(block for block in BLOCKS if "memory://" in block)
+TOGETHER = "\n".join(block for block in BLOCKS if block not in (PIKA, IN_MEMORY))
 
 
-def test_the_readme_type_checks_as_it_is_written(tmp_path: Path) -> None:
-    """All blocks that build on each other, as one module, under mypy --strict."""
+@pytest.mark.parametrize(
+    "code", [TOGETHER, IN_MEMORY], ids=["blocks that build on each other", "without a server"]
+)
+def test_the_readme_type_checks_as_it_is_written(code: str, tmp_path: Path) -> None:
+    """Each as one module, under mypy --strict."""
     module = tmp_path / "readme.py"
-    module.write_text("\n".join(block for block in BLOCKS if block is not PIKA))
+    module.write_text(code)
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--config-file=", str(module)],
         capture_output=True,
@@ -30,6 +35,21 @@ def test_the_readme_type_checks_as_it_is_written(tmp_path: Path) -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stdout
+
+
+async def test_the_program_without_a_server_runs_as_it_is_written(tmp_path: Path) -> None:
+    """Saved to a file and started, with nothing around it."""
+    (tmp_path / "shop.py").write_text(IN_MEMORY)
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "shop.py",
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await asyncio.wait_for(program.communicate(), 30)
+    assert program.returncode == 0
+    assert b"a parcel with Darjeeling" in output.splitlines()
 
 
 class Note(Consumer[OrderPlaced]):

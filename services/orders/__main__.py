@@ -17,6 +17,7 @@ from toolkit import ToolkitError, configure_logging
 from toolkit.service.runner import STOPPED, complain
 
 from .api import make_app
+from .service import make_desk
 from .settings import Settings, read_settings
 
 _DRAIN = 10  # seconds for requests under way
@@ -44,17 +45,17 @@ class Server(uvicorn.Server):
 
 async def serve(settings: Settings) -> None:
     """Serve until a signal; first HTTP stops, then the service."""
-    app = make_app(settings)
+    desk = make_desk(settings)
     config = uvicorn.Config(
-        app,
+        make_app(desk),
         host=settings.host,
         port=settings.port,
-        # Entered here: uvicorn would print a start-up error's traceback instead of what to do.
+        # Started here: uvicorn would print a start-up error's traceback instead of what to do.
         lifespan="off",
         log_config=None,
         timeout_graceful_shutdown=_DRAIN,
     )
-    async with app.router.lifespan_context(app):
+    async with desk.service:
         await Server(config).serve()
 
 

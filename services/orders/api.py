@@ -12,23 +12,26 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from .service import OrderDesk, open_desk
-from .settings import Settings, read_settings
+from .service import OrderDesk, make_desk
 from .store import AlreadyCancelled, OrderNotFound
 from .view import NewOrder, OrderView
 
 router = APIRouter()
 
 
-def make_app(settings: Settings | None = None) -> FastAPI:
-    """The application. Its lifespan is the service: they start and stop together."""
+def make_app(desk: OrderDesk | None = None) -> FastAPI:
+    """The application. Its lifespan is the service, for servers that enter it: both start and stop
+    together.
+    """
+    desk = desk or make_desk()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_desk(settings or read_settings()) as app.state.desk:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with desk.service:
             yield
 
     app = FastAPI(title="Orders", lifespan=lifespan)
+    app.state.desk = desk
     app.include_router(router)
     app.add_exception_handler(OrderNotFound, _not_found)
     app.add_exception_handler(AlreadyCancelled, _conflict)

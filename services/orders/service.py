@@ -1,6 +1,6 @@
 """Puts orders together: its database, its relay and its messaging.
 
-Receives settings from the API, hands it a desk that takes orders.
+Receives settings, hands the HTTP side a desk that takes orders, and whoever runs it a service.
 """
 
 import asyncio
@@ -14,34 +14,46 @@ from .consumers import MarkNotified
 from .database import Database
 from .producer import OrderEvents
 from .relay import Relay
-from .settings import Settings
+from .settings import Settings, read_settings
 from .store import OrderStore
 
 
 @dataclass(frozen=True, slots=True)
 class OrderDesk:
-    """What the HTTP side works with."""
+    """What the HTTP side works with, for as long as the service runs."""
 
     store: OrderStore
     relay: Relay
     service: Service
 
 
-def make_service(store: OrderStore) -> Service:
-    """The messaging side: it announces, and it listens for what customers were told."""
-    return Service("orders", consumers=[MarkNotified(store)], producers=[OrderEvents])
-
-
-@asynccontextmanager
-async def open_desk(settings: Settings) -> AsyncIterator[OrderDesk]:
-    """Everything behind the HTTP side, started in order and stopped in the reverse one."""
+def make_desk(settings: Settings | None = None) -> OrderDesk:
+    """Everything behind the HTTP side, connected to nothing yet: `async with desk.service`."""
+    settings = settings or read_settings()
     database = Database(settings.database_url)
-    async with database.opened():
-        store = OrderStore(database.sessions)
-        service = make_service(store)
-        relay = Relay(store, OrderEvents(service), every=settings.announce_every_seconds)
+    store = OrderStore(database.sessions)
+
+    @asynccontextmanager
+    async def lifespan(_: Service) -> AsyncIterator[None]:
         # A task group, so that a relay that fails ends the process instead of going silent.
-        async with service, asyncio.TaskGroup() as background:
+        async with database.opened(), asyncio.TaskGroup() as background:
             relaying = background.create_task(relay.run())
-            yield OrderDesk(store, relay, service)
+            yield
             relaying.cancel()
+
+    service = Service(
+        "orders",
+        consumers=[MarkNotified(store)],
+        producers=[OrderEvents],
+        lifespan=lifespan,
+    )
+    relay = Relay(store, OrderEvents(service), every=settings.announce_every_seconds)
+    return OrderDesk(store, relay, service)
+
+
+def service() -> Service:
+    """The messaging alone, without HTTP; what `toolkit run services.orders.service:service` runs.
+
+    A function, so that the HTTP side can import this module and make a desk of its own.
+    """
+    return make_desk().service

@@ -19,6 +19,13 @@ def broker_url(amqp_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
+def memory_url(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A broker in memory, for what a broker hardly matters to."""
+    monkeypatch.setenv("TOOLKIT_AMQP_URL", "memory://")
+    return "memory://"
+
+
+@pytest.fixture
 async def mail_server() -> AsyncIterator[MailServer]:
     async with MailServer().running() as server:
         yield server

@@ -12,7 +12,7 @@ from tests.samples.world import orders, wish
 
 
 @pytest.fixture
-async def folder(tmp_path: Path, broker_url: str) -> Path:
+async def folder(tmp_path: Path, memory_url: str) -> Path:
     return tmp_path
 
 

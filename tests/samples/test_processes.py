@@ -1,16 +1,20 @@
 """Both services as processes: what they exit with, and what they say."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from demo import program
 from services.notifications.health import is_healthy
+from services.orders.database import Database
+from services.orders.store import OrderStore
 from toolkit.testing.broker.ports import choose_free_ports
 
 ROOT = str(Path(__file__).parents[2])
@@ -148,3 +152,56 @@ def age(file: Path, *, seconds: float) -> None:
     """As if the process had hung for so long."""
     then = file.stat().st_mtime - seconds
     os.utime(file, (then, then))
+
+
+TOGETHER = (
+    *("-m", "toolkit", "run"),
+    *("services.notifications.service:service", "services.orders.service:service"),
+)
+
+
+async def test_both_services_run_in_one_process_over_one_broker_in_memory(tmp_path: Path) -> None:
+    """One command and no server; they stop in the reverse order."""
+    log = tmp_path / "both.log"
+    variables = environment(tmp_path, TOOLKIT_AMQP_URL="memory://")
+
+    async with program.running(
+        "both", [sys.executable, *TOGETHER], environment=variables, folder=tmp_path
+    ) as both:
+        await both.until(lambda: says(log, "consuming orders."), within=30)
+        code = await both.stop(within=20)
+
+    assert code == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(line["event"], line["service"]) for line in lines if "service" in line] == [
+        ("service started", "notifications"),
+        ("service started", "orders"),
+        ("service stopped", "orders"),
+        ("service stopped", "notifications"),
+    ]
+
+
+@pytest.mark.parametrize("command", [COMMANDS["orders"], TOGETHER], ids=["alone", "together"])
+async def test_a_relay_that_fails_ends_its_process(command: Sequence[str], tmp_path: Path) -> None:
+    """It would never announce anything again, and nobody would notice."""
+    log = tmp_path / "orders.log"
+    variables = environment(
+        tmp_path, TOOLKIT_AMQP_URL="memory://", ORDERS_ANNOUNCE_EVERY_SECONDS="0.1"
+    )
+
+    async with program.running(
+        "orders", [sys.executable, *command], environment=variables, folder=tmp_path
+    ) as orders:
+        await orders.until(lambda: says(log, "consuming orders."), within=30)
+        await owe_what_can_not_be_announced(tmp_path)
+        code = await orders.end(within=20)
+
+    assert code == 1
+    assert await says(log, "customer_email")
+
+
+async def owe_what_can_not_be_announced(folder: Path) -> None:
+    """An order that got past the API, whose event its own contract refuses."""
+    database = Database(f"sqlite+aiosqlite:///{folder}/orders.db")
+    async with database.opened():
+        await OrderStore(database.sessions).place("nobody", lines=[], currency="EUR")

@@ -14,6 +14,7 @@ from demo.mail_server import MailServer
 from services.notifications.service import make_service as make_notifications
 from services.notifications.settings import Settings as NotificationSettings
 from services.orders.api import make_app
+from services.orders.service import make_desk
 from services.orders.settings import Settings as OrderSettings
 from tests.outsider import eventually
 from toolkit import Service
@@ -62,7 +63,7 @@ def wish(customer: str = "ada@example.com", **changes: Any) -> dict[str, Any]:
 async def orders(folder: Path, **changes: Any) -> AsyncIterator[Shop]:
     """The orders service, asked without a socket in between."""
     settings = OrderSettings(database_url=f"sqlite+aiosqlite:///{folder}/orders.db", **changes)
-    app = make_app(settings)
+    app = make_app(make_desk(settings))
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

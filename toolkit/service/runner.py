@@ -82,21 +82,27 @@ async def _until_signal(services: Sequence[Service]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, number, stop)
     watch_supervisor(loop, lambda: _on_signal(signal.SIGTERM, stop))
+    have_started = asyncio.Event()
+    serving = asyncio.create_task(_serve(services, have_started, stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when="FIRST_COMPLETED")
+    if not have_started.is_set():
+        serving.cancel()
+    await asyncio.wait({serving})
+    stopping.cancel()
+    if not (serving.cancelled() and stop.is_set()):  # that is: stopped before all had started
+        serving.result()
+
+
+async def _serve(
+    services: Sequence[Service], have_started: asyncio.Event, stop: asyncio.Event
+) -> None:
+    """From start to stop in one task: a task group in a lifespan can end it, and asks for that."""
     async with AsyncExitStack() as started:
-        starting = asyncio.create_task(_start(services, started))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({starting, stopping}, return_when="FIRST_COMPLETED")
-        if not starting.done():  # told to stop before all had started
-            starting.cancel()
-            await asyncio.wait({starting})
-            return
-        await starting
-        await stopping
-
-
-async def _start(services: Sequence[Service], started: AsyncExitStack) -> None:
-    for service in services:
-        await started.enter_async_context(service)
+        for service in services:
+            await started.enter_async_context(service)
+        have_started.set()
+        await stop.wait()
 
 
 def watch_supervisor(loop: asyncio.AbstractEventLoop, on_death: Callable[[], None]) -> None:
