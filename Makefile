@@ -7,11 +7,12 @@ CODE := $(wildcard toolkit services demo tests benchmarks)
 # Tests that wait for the broker's clock overlap; one broker serves all workers.
 PYTEST_ARGS ?= -n 4 --dist loadgroup
 
-.PHONY: help test faults check demo format clean bootstrap
+.PHONY: help test conformance faults check demo format clean bootstrap
 
 help:
 	@echo "make demo    see it work: two services, a broker and a mail server, started and stopped for you"
 	@echo "make test    the whole suite, against a real RabbitMQ"
+	@echo "make conformance  the broker in memory beside every RabbitMQ there is: 2,000 random scenarios each"
 	@echo "make faults  the tests that stop and kill a broker of their own"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
 	@echo "make format  let ruff mend what it can"
@@ -22,6 +23,10 @@ bootstrap:
 
 test: bootstrap
 	$(BIN)/python -m pytest --require-broker --install-broker -m "not private_broker" $(PYTEST_ARGS)
+
+conformance: export TOOLKIT_COMPARISONS ?= 1000
+conformance: bootstrap
+	$(BIN)/python -m pytest --require-broker --install-broker tests/conformance $(PYTEST_ARGS)
 
 # One at a time: each of these stops, kills or starves the broker that it runs on.
 faults: bootstrap

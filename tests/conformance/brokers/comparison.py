@@ -63,6 +63,8 @@ class Side:
                 self.noted.clear()
             case ("purge", queue):
                 await self.raw.purge(queue)
+            case ("wait", milliseconds):
+                await self.raw.wait(milliseconds)
         return None
 
     @property
@@ -169,17 +171,21 @@ def scenarios(
     run: Callable[[Rabbit, Any], Any],
     *,
     examples: int = EXAMPLES,
+    seeded: int = SEED,
     shrinks: bool = True,
 ) -> None:
-    """Runs made-up scenarios over one connection; the seed is in the output if one fails."""
+    """Runs made-up scenarios over one connection; the seed is in the output if one fails.
+
+    One that doesn't shrink stops at the first difference.
+    """
     phases = (Phase.explicit, Phase.generate, *((Phase.shrink,) if shrinks else ()))
-    print(f"TOOLKIT_SEED={SEED} TOOLKIT_COMPARISONS={EXAMPLES}")  # noqa: T201
+    print(f"TOOLKIT_SEED={seeded} TOOLKIT_COMPARISONS={examples}")  # noqa: T201
     with asyncio.Runner() as runner:
         rabbit = runner.run(Rabbit.connected(url))
         try:
             runner.run(prepare(rabbit))
 
-            @seed(SEED)
+            @seed(seeded)
             @settings(
                 max_examples=examples,
                 deadline=None,

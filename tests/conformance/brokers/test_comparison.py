@@ -89,8 +89,13 @@ def lives(draw: st.DrawFn) -> tuple[tuple[str, ...], list[Step]]:
     return group, [*begin, *takes, *middle, *[("get", group[0])] * LAST_LOOK]
 
 
-def test_messages_live_the_same_life(amqp_url: str) -> None:
+def test_messages_live_the_same_life(rabbit_url: str) -> None:
     """Publishing, getting, consuming, settling in any order, on queues of every kind."""
+    compare_lives(rabbit_url)
+
+
+def compare_lives(url: str, **how: Any) -> None:
+    """Raises where a message's life differs; `how` is for `scenarios`."""
 
     async def prepare(rabbit: Rabbit) -> None:
         await declare(rabbit, pool_for(rabbit.version))
@@ -99,4 +104,4 @@ def test_messages_live_the_same_life(amqp_url: str) -> None:
         group, steps = made_up
         await compare(rabbit, pool_for(rabbit.version), group, steps)
 
-    scenarios(amqp_url, lives(), prepare, run)
+    scenarios(url, lives(), prepare, run, **how)

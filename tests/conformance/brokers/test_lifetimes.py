@@ -105,7 +105,7 @@ async def empty(rabbit: Rabbit) -> None:
         await rabbit.eventually(look, 0)
 
 
-def test_messages_die_at_the_same_time(amqp_url: str) -> None:
+def test_messages_die_at_the_same_time(rabbit_url: str) -> None:
     """Of the queue's time or their own, returned or dead-lettered in between."""
     counted: list[int] = []
 
@@ -128,7 +128,7 @@ def test_messages_die_at_the_same_time(amqp_url: str) -> None:
             for expected, found in zip(memory.story, real.story, strict=True):
                 check("something", expected, found, made_up)
 
-    scenarios(amqp_url, scripts, prepare, run, examples=SCENARIOS, shrinks=False)
+    scenarios(rabbit_url, scripts, prepare, run, examples=SCENARIOS, shrinks=False)
     print(f"{len(counted)} of {SCENARIOS} scenarios kept the beat")  # noqa: T201
     if not counted:
         pytest.skip("the machine was too busy to keep the beat of any scenario")
