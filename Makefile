@@ -12,7 +12,7 @@ PYTEST_ARGS ?= -n 4 --dist loadgroup
 help:
 	@echo "make demo    see it work: two services, a broker and a mail server, started and stopped for you"
 	@echo "make test    the whole suite, against a real RabbitMQ"
-	@echo "make conformance  the broker in memory beside every RabbitMQ there is: 2,000 random scenarios each"
+	@echo "make conformance  hold the broker in memory against each RabbitMQ in 2,000 random scenarios"
 	@echo "make faults  the tests that stop and kill a broker of their own"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
 	@echo "make format  let ruff mend what it can"
@@ -24,9 +24,9 @@ bootstrap:
 test: bootstrap
 	$(BIN)/python -m pytest --require-broker --install-broker -m "not private_broker" $(PYTEST_ARGS)
 
-conformance: export TOOLKIT_COMPARISONS ?= 1000
 conformance: bootstrap
-	$(BIN)/python -m pytest --require-broker --install-broker tests/conformance $(PYTEST_ARGS)
+	TOOLKIT_COMPARISONS=$${TOOLKIT_COMPARISONS:-1000} $(BIN)/python -m pytest --require-broker \
+		--install-broker tests/conformance $(PYTEST_ARGS)
 
 # One at a time: each of these stops, kills or starves the broker that it runs on.
 faults: bootstrap

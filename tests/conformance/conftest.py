@@ -6,16 +6,16 @@ takes the place of both RabbitMQs.
 """
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
 
 from tests.conformance.brokers.driver import Memory, Rabbit, RawBroker
 from tests.conformance.outsider import MemoryOutsider, Outsider, RabbitOutsider
-from tests.conformance.tally import BROKER
+from tests.conformance.tally import BROKER, Record
 from tests.outsider import outside
-from toolkit.testing.broker import BrokerNotFoundError
+from toolkit.testing.broker import Broker, BrokerNotFoundError
 from toolkit.testing.broker.finder import DOCKER, HERE
 from toolkit.testing.plugin import find_or_skip, search_of, ways_to_rabbitmq
 from toolkit.topology.declarations import Version
@@ -26,8 +26,6 @@ VERSIONS: dict[str, Version] = {
     "memory-4.3": (4, 3),
 }
 OWN = {"rabbitmq-here": HERE, "rabbitmq-docker": DOCKER}
-
-Record = Callable[[str, object], None]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -84,15 +82,24 @@ async def outsider(
 
 def virtual_host(kind: str, config: pytest.Config, record_property: Record) -> Iterator[str]:
     """One on a RabbitMQ of this kind, which is noted for the summary."""
-    search = search_of(config)
-    try:
-        broker = search.find([OWN[kind]] if kind in OWN else ways_to_rabbitmq(config))
-    except BrokerNotFoundError as missing:
-        # At least one has to be there, if any is required; it may be just installed.
-        broker = find_or_skip(config, ways_to_rabbitmq(config))
-        if kind != "rabbitmq-here" or "in Docker" in broker.description:
-            record_property(BROKER, OWN[kind])
-            pytest.skip(missing.tried[0])
+    record_property(BROKER, OWN.get(kind, "RabbitMQ"))
+    broker = rabbitmq_of(kind, config)
     record_property(BROKER, " ".join(broker.description.split()[:2]).rstrip(","))
     with broker.virtual_host(f"test-{uuid4().hex[:12]}") as url:
         yield url
+
+
+def rabbitmq_of(kind: str, config: pytest.Config) -> Broker:
+    """The RabbitMQ of this kind. Ends the case where there is none; where none at all, it fails
+    if one is required.
+    """
+    if kind not in OWN:
+        return find_or_skip(config, ways_to_rabbitmq(config))
+    try:
+        return search_of(config).find([OWN[kind]])
+    except BrokerNotFoundError as missing:
+        reason = missing.tried[0]
+    other = find_or_skip(config, ways_to_rabbitmq(config))
+    if kind == "rabbitmq-here" and "in Docker" not in other.description:
+        return other  # installed just now, for want of any other
+    pytest.skip(reason)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.brokers.comparison import Pool, Step, compare, declare, scenarios
 from tests.conformance.brokers.driver import Rabbit
+from tests.conformance.tally import SCENARIOS, Record
 from toolkit.topology.declarations import Version
 
 
@@ -89,13 +90,13 @@ def lives(draw: st.DrawFn) -> tuple[tuple[str, ...], list[Step]]:
     return group, [*begin, *takes, *middle, *[("get", group[0])] * LAST_LOOK]
 
 
-def test_messages_live_the_same_life(rabbit_url: str) -> None:
+def test_messages_live_the_same_life(rabbit_url: str, record_property: Record) -> None:
     """Publishing, getting, consuming, settling in any order, on queues of every kind."""
-    compare_lives(rabbit_url)
+    record_property(SCENARIOS, compare_lives(rabbit_url))
 
 
-def compare_lives(url: str, **how: Any) -> None:
-    """Raises where a message's life differs; `how` is for `scenarios`."""
+def compare_lives(url: str, **how: Any) -> int:
+    """Raises where a message's life differs; see `scenarios`."""
 
     async def prepare(rabbit: Rabbit) -> None:
         await declare(rabbit, pool_for(rabbit.version))
@@ -104,4 +105,4 @@ def compare_lives(url: str, **how: Any) -> None:
         group, steps = made_up
         await compare(rabbit, pool_for(rabbit.version), group, steps)
 
-    scenarios(url, lives(), prepare, run, **how)
+    return scenarios(url, lives(), prepare, run, **how)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.brokers.comparison import scenarios
 from tests.conformance.brokers.driver import Memory, Rabbit, RawBroker, Table
+from tests.conformance.tally import SCENARIOS, Record
 from toolkit.topology.declarations import ExchangeType
 
 WORDS = int(os.environ.get("TOOLKIT_TOPIC_WORDS", "3"))
@@ -113,13 +114,13 @@ async def in_memory(memory: Memory, made_up: Any) -> tuple[list[str], dict[str, 
     return fates, found
 
 
-def test_messages_reach_the_same_queues(rabbit_url: str) -> None:
+def test_messages_reach_the_same_queues(rabbit_url: str, record_property: Record) -> None:
     """Random bindings between exchanges of all types, alternates included, and random messages."""
-    compare_topologies(rabbit_url)
+    record_property(SCENARIOS, compare_topologies(rabbit_url))
 
 
-def compare_topologies(url: str, **how: Any) -> None:
-    """Raises where a message goes elsewhere; `how` is for `scenarios`."""
+def compare_topologies(url: str, **how: Any) -> int:
+    """Raises where a message goes elsewhere; see `scenarios`."""
     collector = Collector()
 
     async def prepare(rabbit: Rabbit) -> None:
@@ -145,7 +146,7 @@ def compare_topologies(url: str, **how: Any) -> None:
             )
         assert (fates, found) == await in_memory(Memory(rabbit.version), made_up)
 
-    scenarios(url, topologies, prepare, run, **how)
+    return scenarios(url, topologies, prepare, run, **how)
 
 
 async def test_every_small_topic_pattern(rabbit_url: str) -> None:
