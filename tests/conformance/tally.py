@@ -37,9 +37,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 count["random scenarios"] += properties.get(SCENARIOS, 0)
     if counts:
         told = [
-            f"{name}: "
-            + ", ".join(f"{number:,} {what}" for what, number in count.items() if number)
-            for name, count in sorted(counts.items(), key=lambda item: item[0].lower())
+            f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in (+its).items())
+            for name, its in sorted(counts.items(), key=lambda item: item[0].lower())
         ]
         told.append(f"TOOLKIT_SEED={os.environ['TOOLKIT_SEED']}")
         terminalreporter.write_line("conformance: " + "; ".join(told))
