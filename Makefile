@@ -8,12 +8,13 @@ CODE := $(wildcard toolkit services demo tests benchmarks)
 # With --require-broker, tests that need a RabbitMQ fail where there is none, instead of being skipped.
 PYTEST_ARGS ?= -n 4 --dist loadgroup
 
-.PHONY: help test faults check demo format clean bootstrap
+.PHONY: help test conformance faults check demo format clean bootstrap
 
 help:
 	@echo "make demo    see it work: two services, a broker and a mail server, started and stopped for you"
 	@echo "             (BROKER=memory, local, docker or amqp://... picks the broker)"
 	@echo "make test    the whole suite, against a real RabbitMQ; without one, what needs none"
+	@echo "make conformance  hold the broker in memory against each RabbitMQ in 2,000 random scenarios"
 	@echo "make faults  the tests that stop and kill a broker of their own"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
 	@echo "make format  let ruff mend what it can"
@@ -24,6 +25,10 @@ bootstrap:
 
 test: bootstrap
 	$(BIN)/python -m pytest --install-broker -m "not private_broker" $(PYTEST_ARGS)
+
+conformance: bootstrap
+	TOOLKIT_COMPARISONS=$${TOOLKIT_COMPARISONS:-1000} $(BIN)/python -m pytest --require-broker \
+		--install-broker tests/conformance $(PYTEST_ARGS)
 
 # One at a time: each of these stops, kills or starves the broker that it runs on.
 faults: bootstrap

@@ -13,7 +13,7 @@ from toolkit.testing.broker import Broker, BrokerNotFoundError, find_broker
 from toolkit.testing.broker.finder import INSTALLING, OWN_WAYS
 from toolkit.testing.broker.search import Way
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.conformance.tally"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

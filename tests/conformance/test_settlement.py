@@ -1,13 +1,14 @@
-"""The settlement table of the semantics, row by row, on a real broker."""
+"""The settlement table of the semantics, row by row, on every broker."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
-from tests.outsider import Outsider, eventually
-from tests.proxy import lying_network
+from tests.conformance.outsider import Outsider
+from tests.outsider import eventually
 from tests.shop import Behaviour, Gate, Handle, Notified, Placed, Ship, ShopEvents, shop
 from toolkit import Context, Discard, Reject, Retry, RetryAfter
 from toolkit.messages import headers as wire
@@ -38,31 +39,32 @@ def failing(times: int, error: type[Exception] = Transient) -> Behaviour:
     return behave
 
 
-async def test_a_handled_message_is_acknowledged(amqp_url: str, outsider: Outsider) -> None:
+async def test_a_handled_message_is_acknowledged(outsider: Outsider) -> None:
     """When the handler has returned, nothing of the message is left anywhere."""
     consumer = Handle()
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed(Placed(number=1))
         await eventually(lambda: consumer.done == [1])
     assert await outsider.count(QUEUE) == 0
     assert await outsider.count(DEAD) == 0
 
 
-async def test_what_a_handler_publishes_is_confirmed_before_the_ack(amqp_url: str) -> None:
-    """While the broker's confirm is held up, the original stays unacknowledged."""
+async def test_what_a_handler_publishes_is_confirmed_before_the_ack(outsider: Outsider) -> None:
+    """With its confirm lost, the original was not acknowledged: it comes again."""
     consumer = Handle(behaviour=publishing)
+    await outsider.listen("told", "shop.notified")
     async with (
-        lying_network(amqp_url) as network,
+        outsider.network() as network,
         shop(network.url, consumer) as service,
     ):
         events = ShopEvents(service)
         await events.placed(Placed(number=1))
         await eventually(lambda: consumer.done == [1])
-        network.hold_answers("publish")
+        network.lose_confirm("events", "shop.notified")
         publishing_one = asyncio.create_task(events.placed(Placed(number=2)))
-        await eventually(lambda: consumer.done == [1, 2])
-        network.cut()  # before the confirm has come: not acked, so it is delivered again
-        await eventually(lambda: consumer.done[:2] == [1, 2] and 2 in consumer.done[2:])
+        await eventually(lambda: consumer.done[:2] == [1, 2])
+        network.cut()
+        await eventually(lambda: 2 in consumer.done[2:])
         await publishing_one
     redelivered = [seen for seen in consumer.seen if seen.message.number == 2]
     assert any(seen.redelivered for seen in redelivered)
@@ -73,10 +75,10 @@ async def publishing(message: Placed, context: Context) -> None:
     await context.publish(Notified(number=message.number))
 
 
-async def test_tries_in_place_keep_the_slot_and_the_id(amqp_url: str, outsider: Outsider) -> None:
+async def test_tries_in_place_keep_the_slot_and_the_id(outsider: Outsider) -> None:
     """Immediate tries count up from 1, with one id, without another delivery."""
     consumer = Handle(failing(2), retry=Retry(immediately=2, after=()))
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed(Placed(number=1), message_id="order-1")
         await eventually(lambda: consumer.done == [1])
     assert [seen.attempt for seen in consumer.seen] == [1, 2, 3]
@@ -85,10 +87,10 @@ async def test_tries_in_place_keep_the_slot_and_the_id(amqp_url: str, outsider: 
     assert await outsider.count(DEAD) == 0
 
 
-async def test_delayed_tries_come_within_a_second_of_their_rung(amqp_url: str) -> None:
+async def test_delayed_tries_come_within_a_second_of_their_rung(outsider: Outsider) -> None:
     """Each delay passes on the broker, with the message's id kept and its attempts counted."""
     consumer = Handle(failing(2), retry=Retry(immediately=0, after=("1s", "2s")))
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed(Placed(number=1), message_id="order-1")
         await eventually(lambda: consumer.done == [1])
     assert [seen.attempt for seen in consumer.seen] == [1, 2, 3]
@@ -98,34 +100,30 @@ async def test_delayed_tries_come_within_a_second_of_their_rung(amqp_url: str) -
     assert 2 * SECOND <= waited[1] <= 3 * SECOND
 
 
-async def test_each_round_is_tried_in_place_again(amqp_url: str, outsider: Outsider) -> None:
+async def test_each_round_is_tried_in_place_again(outsider: Outsider) -> None:
     """Two tries in place and one delay make four tries, and then a dead letter."""
     consumer = Handle(failing(99), retry=Retry(immediately=1, after=("1s",)))
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed(Placed(number=1))
         letter = await outsider.take(DEAD)
     assert [seen.attempt for seen in consumer.seen] == [1, 2, 3, 4]
     assert letter.headers[wire.ATTEMPTS] == 4
 
 
-async def test_delays_under_a_second_are_waited_for_in_place(
-    amqp_url: str, outsider: Outsider
-) -> None:
+async def test_delays_under_a_second_are_waited_for_in_place(outsider: Outsider) -> None:
     """A short delay needs no rung, and is a round of its own."""
     consumer = Handle(failing(2), retry=Retry(immediately=0, after=("50ms", "100ms")))
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed(Placed(number=1))
         await eventually(lambda: consumer.done == [1])
     assert [seen.attempt for seen in consumer.seen] == [1, 2, 3]
     assert consumer.seen[2].at - consumer.seen[0].at >= timedelta(milliseconds=150)
 
 
-async def test_retry_after_waits_at_least_that_long_and_counts(
-    amqp_url: str, outsider: Outsider
-) -> None:
+async def test_retry_after_waits_at_least_that_long_and_counts(outsider: Outsider) -> None:
     """A delay that is no rung is made of rungs; the budget of delayed tries still holds."""
     consumer = Handle(asking_for("2500ms"), retry=Retry(immediately=2, after=("1s",)))
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed(Placed(number=1))
         letter = await outsider.take(DEAD)
     first, second = consumer.seen
@@ -144,11 +142,11 @@ def asking_for(delay: str) -> Behaviour:
 
 
 async def test_a_spent_budget_ends_in_a_dead_letter_that_says_what_failed(
-    amqp_url: str, outsider: Outsider
+    outsider: Outsider,
 ) -> None:
     """The fault record is whole, and bytes and properties are what they were."""
     consumer = Handle(failing(99), retry=Retry(immediately=0, after=("1s",)))
-    async with shop(amqp_url, consumer):
+    async with shop(outsider.url, consumer):
         await outsider.publish(
             b'{"number": 7,  "unknown": "kept"}',
             exchange="events",
@@ -190,13 +188,11 @@ async def test_a_spent_budget_ends_in_a_dead_letter_that_says_what_failed(
     assert "x-death" not in headers
 
 
-async def test_an_error_that_is_never_retried_is_dead_lettered_at_once(
-    amqp_url: str, outsider: Outsider
-) -> None:
+async def test_an_error_that_is_never_retried_is_dead_lettered_at_once(outsider: Outsider) -> None:
     """`never` spends neither the tries in place nor the delays."""
     retry = Retry(immediately=5, after=("1s",), never=(Permanent,))
     consumer = Handle(failing(1, Permanent), retry=retry)
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed(Placed(number=1))
         letter = await outsider.take(DEAD)
     assert len(consumer.seen) == 1
@@ -212,11 +208,11 @@ async def test_an_error_that_is_never_retried_is_dead_lettered_at_once(
     ],
 )
 async def test_what_cannot_be_handled_is_dead_lettered_without_a_try(
-    amqp_url: str, outsider: Outsider, body: bytes, message_type: str, reason: str
+    outsider: Outsider, body: bytes, message_type: str, reason: str
 ) -> None:
     """Undecodable and unhandled have a reason each; the next message is handled."""
     consumer = Handle()
-    async with shop(amqp_url, consumer):
+    async with shop(outsider.url, consumer):
         await outsider.publish(body, routing_key=QUEUE, type=message_type)
         await outsider.publish(b'{"number": 2}', routing_key=QUEUE, type="shop.placed")
         letter = await outsider.take(DEAD)
@@ -226,12 +222,10 @@ async def test_what_cannot_be_handled_is_dead_lettered_without_a_try(
     assert letter.headers[wire.ATTEMPTS] == 0
 
 
-async def test_reject_is_a_dead_letter_and_discard_is_an_ack(
-    amqp_url: str, outsider: Outsider
-) -> None:
+async def test_reject_is_a_dead_letter_and_discard_is_an_ack(outsider: Outsider) -> None:
     """A handler decides for itself, once and without a retry."""
     consumer = Handle(judging, retry=Retry(immediately=3, after=("1s",)))
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         events = ShopEvents(service)
         await events.placed(Placed(number=1))
         await events.placed(Placed(number=2))
@@ -251,7 +245,7 @@ async def judging(message: Placed, _: Context) -> None:
 
 
 async def test_a_failed_run_publishes_nothing_and_ids_are_the_same_each_time(
-    amqp_url: str, outsider: Outsider
+    outsider: Outsider,
 ) -> None:
     """Publishes of a failed run are dropped; those of the last carry ids that derive from it."""
     attempts: list[str] = []
@@ -263,8 +257,8 @@ async def test_a_failed_run_publishes_nothing_and_ids_are_the_same_each_time(
             raise Transient
 
     consumer = Handle(publish_then_fail, retry=Retry(immediately=1, after=()))
-    await listen(outsider, "told", "shop.notified")
-    async with shop(amqp_url, consumer) as service:
+    await outsider.listen("told", "shop.notified")
+    async with shop(outsider.url, consumer) as service:
         events = ShopEvents(service)
         await events.placed(Placed(number=1), message_id="m-1", correlation_id="story")
         told = await outsider.take("told")
@@ -277,18 +271,11 @@ async def test_a_failed_run_publishes_nothing_and_ids_are_the_same_each_time(
     assert await outsider.count("told") == 0
 
 
-async def listen(outsider: Outsider, queue: str, key: str) -> None:
-    """A queue of somebody else's on the events bus."""
-    await outsider.channel.declare_exchange("events", "topic", durable=True)
-    told = await outsider.channel.declare_queue(queue)
-    await told.bind("events", key)
-
-
-async def test_a_shutdown_returns_what_has_not_begun(amqp_url: str, outsider: Outsider) -> None:
+async def test_a_shutdown_returns_what_has_not_begun(outsider: Outsider) -> None:
     """Of five messages, the one that runs is finished and acked, four are back in the queue."""
     gate = Gate()
     consumer = Handle(gate, concurrency=1, prefetch=5)
-    service = shop(amqp_url, consumer)
+    service = shop(outsider.url, consumer)
     async with service:
         await ShopEvents(service).placed.many(Placed(number=n) for n in range(5))
         await gate.entered.acquire()
@@ -301,12 +288,12 @@ async def test_a_shutdown_returns_what_has_not_begun(amqp_url: str, outsider: Ou
 
 
 async def test_a_run_longer_than_the_grace_period_is_cancelled_and_returned(
-    amqp_url: str, outsider: Outsider
+    outsider: Outsider,
 ) -> None:
     """The message is back in its queue, and was never acked."""
     gate = Gate()
     consumer = Handle(gate)
-    service = shop(amqp_url, consumer)
+    service = shop(outsider.url, consumer)
     async with service:
         await ShopEvents(service).placed(Placed(number=1))
         await gate.entered.acquire()
@@ -315,13 +302,11 @@ async def test_a_run_longer_than_the_grace_period_is_cancelled_and_returned(
     await outsider.settled(QUEUE, ready=1)
 
 
-async def test_the_original_stays_when_a_copy_cannot_be_confirmed(
-    amqp_url: str, outsider: Outsider
-) -> None:
+async def test_the_original_stays_when_a_copy_cannot_be_confirmed(outsider: Outsider) -> None:
     """With its rung gone, a failed message is back in its queue after a pause, not lost."""
     consumer = Handle(failing(1), retry=Retry(immediately=0, after=("1s",)))
-    async with shop(amqp_url, consumer) as service:
-        await outsider.channel.exchange_delete("shop.delay.1s")
+    async with shop(outsider.url, consumer) as service:
+        await outsider.delete_exchange("shop.delay.1s")
         await ShopEvents(service).placed(Placed(number=1))
         await eventually(lambda: consumer.done == [1])
     assert [seen.redelivered for seen in consumer.seen] == [False, True]
@@ -329,30 +314,35 @@ async def test_the_original_stays_when_a_copy_cannot_be_confirmed(
     assert await outsider.count(DEAD) == 0
 
 
-async def test_the_copy_is_confirmed_before_the_original_is_acked(
-    amqp_url: str, outsider: Outsider
-) -> None:
+async def test_the_copy_is_confirmed_before_the_original_is_acked(outsider: Outsider) -> None:
     """Cut between the copy's publish and its confirm, both are on the broker: nothing is lost."""
     consumer = Handle(failing(99), retry=Retry(immediately=0, after=("1m",)))
-    async with lying_network(amqp_url) as network:
-        service = shop(network.url, consumer, shutdown_grace="100ms")
-        async with service:
-            network.hold_answers("publish")
-            await outsider.publish(b'{"number": 1}', routing_key=QUEUE, type="shop.placed")
-            await outsider.settled("shop.delay.1m", ready=1)
-            assert len(consumer.seen) == 1
-            network.is_refusing = True
-            network.cut()
-            await outsider.settled(QUEUE, ready=1)
+    async with (
+        outsider.network() as network,
+        shop(network.url, consumer, shutdown_grace="100ms"),
+    ):
+        network.lose_confirm("shop.delay.1m", QUEUE)
+        await outsider.publish(b'{"number": 1}', routing_key=QUEUE, type="shop.placed")
+        await eventually(is_delayed(outsider))
+        network.cut()
+        await eventually(lambda: len(consumer.seen) > 1)
+    assert consumer.seen[1].redelivered
     assert await outsider.count("shop.delay.1m") >= 1
 
 
-async def test_a_command_that_nobody_takes_is_a_failure_of_its_handler(
-    amqp_url: str, outsider: Outsider
-) -> None:
+def is_delayed(outsider: Outsider) -> Callable[[], Awaitable[bool]]:
+    """Whether a copy has come into the rung."""
+
+    async def look() -> bool:
+        return await outsider.count("shop.delay.1m") > 0
+
+    return look
+
+
+async def test_a_command_that_nobody_takes_is_a_failure_of_its_handler(outsider: Outsider) -> None:
     """The message is not acked as if all were well: it goes the way of its policy."""
     consumer = Handle(sending, retry=Retry(immediately=0, after=()))
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed(Placed(number=1))
         letter = await outsider.take(DEAD)
     assert letter.headers[wire.ERROR_TYPE] == "toolkit.errors.UnroutableError"
@@ -364,22 +354,20 @@ async def sending(message: Placed, context: Context) -> None:
     await context.send(Ship(number=message.number))
 
 
-async def test_a_run_over_its_timeout_is_a_failure_like_any_other(
-    amqp_url: str, outsider: Outsider
-) -> None:
+async def test_a_run_over_its_timeout_is_a_failure_like_any_other(outsider: Outsider) -> None:
     """The consumer's `timeout` ends the run and names it in the dead letter."""
     consumer = Handle(Gate(), timeout="50ms", retry=Retry(immediately=1, after=()))
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed(Placed(number=1))
         letter = await outsider.take(DEAD)
     assert letter.headers[wire.ERROR_TYPE] == "toolkit.errors.HandlerTimeoutError"
     assert letter.headers[wire.ATTEMPTS] == 2
 
 
-async def test_at_most_n_handlers_run_at_once(amqp_url: str) -> None:
+async def test_at_most_n_handlers_run_at_once(outsider: Outsider) -> None:
     """A hundred messages, three slots: three at a time, and never more."""
     consumer = Handle(concurrency=3, behaviour=yielding)
-    async with shop(amqp_url, consumer) as service:
+    async with shop(outsider.url, consumer) as service:
         await ShopEvents(service).placed.many(Placed(number=n) for n in range(100))
         await eventually(lambda: len(consumer.done) == 100)
     assert consumer.most_running == 3

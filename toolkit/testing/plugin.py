@@ -120,9 +120,10 @@ def find_or_skip(config: pytest.Config, ways: list[str]) -> "Broker":
     try:
         return search_of(config).find(ways)
     except BrokerNotFoundError as missing:
-        if config.getoption("--require-broker"):
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
+        reason = str(missing)
+    if config.getoption("--require-broker"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 def ways_to_rabbitmq(config: pytest.Config) -> list[str]:

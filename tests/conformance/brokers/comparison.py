@@ -5,7 +5,6 @@ Receives steps that hypothesis has made up, raises with the whole story where th
 
 import asyncio
 import os
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +16,8 @@ from tests.conformance.brokers.driver import Inbox, Memory, Rabbit, RawBroker, S
 
 EXAMPLES = int(os.environ.get("TOOLKIT_COMPARISONS", "150"))
 """How many scenarios each comparison makes up."""
-SEED = int(os.environ.get("TOOLKIT_SEED", random.SystemRandom().randrange(2**32)))
-"""What they are made of; say it again to have them again."""
+SEED = int(os.environ["TOOLKIT_SEED"])
+"""What they are made of; the last line of a run says it, and so it can be had again."""
 
 Step = tuple[Any, ...]
 Pool = dict[str, dict[str, Any]]
@@ -63,6 +62,8 @@ class Side:
                 self.noted.clear()
             case ("purge", queue):
                 await self.raw.purge(queue)
+            case ("wait", milliseconds):
+                await self.raw.wait(milliseconds)
         return None
 
     @property
@@ -169,17 +170,21 @@ def scenarios(
     run: Callable[[Rabbit, Any], Any],
     *,
     examples: int = EXAMPLES,
+    seeded: int = SEED,
     shrinks: bool = True,
-) -> None:
-    """Runs made-up scenarios over one connection; the seed is in the output if one fails."""
+) -> int:
+    """Runs made-up scenarios over one connection, and tells how many that were.
+
+    One that doesn't shrink stops at the first difference.
+    """
+    ran = 0
     phases = (Phase.explicit, Phase.generate, *((Phase.shrink,) if shrinks else ()))
-    print(f"TOOLKIT_SEED={SEED} TOOLKIT_COMPARISONS={EXAMPLES}")  # noqa: T201
     with asyncio.Runner() as runner:
         rabbit = runner.run(Rabbit.connected(url))
         try:
             runner.run(prepare(rabbit))
 
-            @seed(SEED)
+            @seed(seeded)
             @settings(
                 max_examples=examples,
                 deadline=None,
@@ -190,8 +195,11 @@ def scenarios(
             )
             @given(strategy)
             def scenario(made_up: Any) -> None:
+                nonlocal ran
+                ran += 1
                 runner.run(run(rabbit, made_up))
 
             scenario()
         finally:
             runner.run(rabbit.close())
+    return ran

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.brokers.comparison import Pool, Step, compare, declare, scenarios
 from tests.conformance.brokers.driver import Rabbit
+from tests.conformance.tally import SCENARIOS, Record
 from toolkit.topology.declarations import Version
 
 
@@ -89,8 +90,13 @@ def lives(draw: st.DrawFn) -> tuple[tuple[str, ...], list[Step]]:
     return group, [*begin, *takes, *middle, *[("get", group[0])] * LAST_LOOK]
 
 
-def test_messages_live_the_same_life(amqp_url: str) -> None:
+def test_messages_live_the_same_life(rabbit_url: str, record_property: Record) -> None:
     """Publishing, getting, consuming, settling in any order, on queues of every kind."""
+    record_property(SCENARIOS, compare_lives(rabbit_url))
+
+
+def compare_lives(url: str, **how: Any) -> int:
+    """Raises where a message's life differs; see `scenarios`."""
 
     async def prepare(rabbit: Rabbit) -> None:
         await declare(rabbit, pool_for(rabbit.version))
@@ -99,4 +105,4 @@ def test_messages_live_the_same_life(amqp_url: str) -> None:
         group, steps = made_up
         await compare(rabbit, pool_for(rabbit.version), group, steps)
 
-    scenarios(amqp_url, lives(), prepare, run)
+    return scenarios(url, lives(), prepare, run, **how)

@@ -17,15 +17,14 @@ from hypothesis import strategies as st
 
 from tests.conformance.brokers.comparison import EXAMPLES, Pool, check, declare, scenarios, shown
 from tests.conformance.brokers.driver import Memory, Rabbit, RawBroker, Seen
+from tests.conformance.tally import SCENARIOS, Record
 
 TICK = 240  # milliseconds
 SHORT, LONG, LONGER = 360, 600, 840  # a tick and a half, and so on
 AFTERLIFE = 420  # a tick and three quarters, for what arrives on a tick or between two
 SLACK = 0.045  # seconds that a step may be late
 TICKS = 6
-SCENARIOS = math.ceil(
-    EXAMPLES / 40
-)  # each has as many lives as there are slots, and takes a second
+TRIES = math.ceil(EXAMPLES / 40)  # each has as many lives as there are slots, and takes a second
 
 
 def slots() -> Pool:
@@ -105,7 +104,7 @@ async def empty(rabbit: Rabbit) -> None:
         await rabbit.eventually(look, 0)
 
 
-def test_messages_die_at_the_same_time(amqp_url: str) -> None:
+def test_messages_die_at_the_same_time(rabbit_url: str, record_property: Record) -> None:
     """Of the queue's time or their own, returned or dead-lettered in between."""
     counted: list[int] = []
 
@@ -128,7 +127,7 @@ def test_messages_die_at_the_same_time(amqp_url: str) -> None:
             for expected, found in zip(memory.story, real.story, strict=True):
                 check("something", expected, found, made_up)
 
-    scenarios(amqp_url, scripts, prepare, run, examples=SCENARIOS, shrinks=False)
-    print(f"{len(counted)} of {SCENARIOS} scenarios kept the beat")  # noqa: T201
+    scenarios(rabbit_url, scripts, prepare, run, examples=TRIES, shrinks=False)
+    record_property(SCENARIOS, len(counted))
     if not counted:
         pytest.skip("the machine was too busy to keep the beat of any scenario")

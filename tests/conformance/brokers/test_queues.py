@@ -208,7 +208,10 @@ async def test_what_a_rejected_message_carries(raw: RawBroker, kind: str) -> Non
 
 
 async def test_a_second_death_counts_on(raw: RawBroker, kind: str) -> None:
-    """One entry for each queue and reason, the latest first; the first death stays the first."""
+    """One entry for each queue and reason, the latest first; the first death stays the first.
+
+    From 4.0 on the last one has headers, too.
+    """
     await raw.queue("q", queue_type=kind, dead_letter_exchange="", dead_letter_routing_key="wait")
     await raw.queue(
         "wait",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.brokers.comparison import scenarios
 from tests.conformance.brokers.driver import Memory, Rabbit, RawBroker, Table
+from tests.conformance.tally import SCENARIOS, Record
 from toolkit.topology.declarations import ExchangeType
 
 WORDS = int(os.environ.get("TOOLKIT_TOPIC_WORDS", "3"))
@@ -113,8 +114,13 @@ async def in_memory(memory: Memory, made_up: Any) -> tuple[list[str], dict[str, 
     return fates, found
 
 
-def test_messages_reach_the_same_queues(amqp_url: str) -> None:
+def test_messages_reach_the_same_queues(rabbit_url: str, record_property: Record) -> None:
     """Random bindings between exchanges of all types, alternates included, and random messages."""
+    record_property(SCENARIOS, compare_topologies(rabbit_url))
+
+
+def compare_topologies(url: str, **how: Any) -> int:
+    """Raises where a message goes elsewhere; see `scenarios`."""
     collector = Collector()
 
     async def prepare(rabbit: Rabbit) -> None:
@@ -140,15 +146,15 @@ def test_messages_reach_the_same_queues(amqp_url: str) -> None:
             )
         assert (fates, found) == await in_memory(Memory(rabbit.version), made_up)
 
-    scenarios(amqp_url, topologies, prepare, run)
+    return scenarios(url, topologies, prepare, run, **how)
 
 
-async def test_every_small_topic_pattern(amqp_url: str) -> None:
+async def test_every_small_topic_pattern(rabbit_url: str) -> None:
     """All patterns of words out of a, b, *, # and nothing, against all keys of a, b and nothing."""
     all_patterns = spelled(("a", "b", "*", "#", ""), WORDS)
     all_keys = spelled(("a", "b", ""), WORDS + 1)
     names = {f"q{number}": pattern for number, pattern in enumerate(all_patterns)}
-    rabbit = await Rabbit.connected(amqp_url)
+    rabbit = await Rabbit.connected(rabbit_url)
     memory = Memory(rabbit.version)
     found: dict[str, dict[str, list[str]]] = {}
     for raw in (memory, rabbit):

@@ -1,0 +1,61 @@
+"""What this process is at, and what it has just finished, message by message.
+
+Receives beginnings and ends from the pipeline, tells it which redelivery is old work.
+
+A handler survives the connection that its message came by, but its mark doesn't: the broker
+delivers the message again. Here that second delivery waits for the first run, and is acknowledged
+without another if that came to an end.
+"""
+
+import asyncio
+
+from toolkit.messages import headers as wire
+from toolkit.transport.port import Delivery
+
+Key = tuple[str, int]
+
+
+def key_of(delivery: Delivery) -> Key | None:
+    """What tells one try of a message from another; None where the message has no id."""
+    envelope = delivery.envelope
+    if envelope.message_id is None:
+        return None
+    headers = envelope.headers
+    return envelope.message_id, wire.count(headers, wire.ATTEMPTS) if headers else 0
+
+
+class Work:
+    """The messages of one consumer in this process.
+
+    It remembers the last `prefetch` that were finished. No more can be in doubt: the broker holds
+    at most that many unacknowledged, so no more acks than that can have been lost.
+    """
+
+    def __init__(self, prefetch: int) -> None:
+        self._most = prefetch
+        self._running: dict[Key, asyncio.Event | None] = {}
+        self._finished: dict[Key, None] = {}
+
+    async def is_finished(self, key: Key) -> bool:
+        """Whether a message that comes again has been dealt with; waits for a run under way."""
+        while key in self._running:
+            over = self._running[key]
+            if over is None:
+                over = self._running[key] = asyncio.Event()
+            await over.wait()
+        return key in self._finished
+
+    def begin(self, key: Key) -> None:
+        """It is being handled. What was finished under this key before was another delivery."""
+        self._running.setdefault(key, None)
+        self._finished.pop(key, None)
+
+    def end(self, key: Key, *, is_finished: bool) -> None:
+        """It is through: `is_finished` if nothing is left to do."""
+        over = self._running.pop(key, None)
+        if over is not None:
+            over.set()
+        if is_finished:
+            self._finished[key] = None
+            if len(self._finished) > self._most:
+                del self._finished[next(iter(self._finished))]
