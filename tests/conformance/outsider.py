@@ -4,8 +4,10 @@ Receives a RabbitMQ's URL or a broker in memory, hands cases what lies in queues
 messages, and loses what they want lost on the way to a service.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Any, Protocol
 
 from tests import outsider as plain
@@ -23,11 +25,14 @@ class Network(Protocol):
 
     url: str
 
-    def lose_confirm(self, exchange: str, routing_key: str) -> None:
-        """The next such publish arrives at the broker, and its confirm doesn't come back."""
+    def lose_confirms(self, exchange: str, routing_key: str) -> None:
+        """Such publishes arrive at the broker, and their confirms don't come back."""
 
     def cut(self) -> None:
         """The service loses its connections; it may have new ones at once."""
+
+    def cut_for_good(self) -> None:
+        """The service loses its connections, and gets no others."""
 
 
 class Outsider(Protocol):
@@ -97,8 +102,12 @@ class _ProxiedNetwork:
         self.cut = proxy.cut
         self._proxy = proxy
 
-    def lose_confirm(self, exchange: str, routing_key: str) -> None:
+    def lose_confirms(self, exchange: str, routing_key: str) -> None:
         self._proxy.hold_answers("publish")
+
+    def cut_for_good(self) -> None:
+        self._proxy.is_refusing = True
+        self._proxy.cut()
 
 
 class MemoryOutsider:
@@ -156,17 +165,23 @@ class MemoryOutsider:
 
 
 class _MemoryNetwork:
-    """A lost confirm takes the connection with it."""
+    """A lost confirm takes the connection with it, and it doesn't come back."""
 
     def __init__(self, url: str, broker: MemoryBroker) -> None:
         self.url = url
         self._broker = broker
 
-    def lose_confirm(self, exchange: str, routing_key: str) -> None:
+    def lose_confirms(self, exchange: str, routing_key: str) -> None:
         def matches(service: str, payload: Payload) -> bool:
-            return (payload.exchange, payload.routing_keys[0]) == (exchange, routing_key)
+            is_meant = (payload.exchange, payload.routing_keys[0]) == (exchange, routing_key)
+            if is_meant:
+                asyncio.get_running_loop().call_soon(self.cut_for_good)
+            return is_meant
 
         self._broker.lose_confirm(matches)
 
     def cut(self) -> None:
         self._broker.drop_connection("shop")
+
+    def cut_for_good(self) -> None:
+        self._broker.drop_connection("shop", down_for=timedelta(days=1))

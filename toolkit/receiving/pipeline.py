@@ -32,6 +32,7 @@ from toolkit.receiving import copies
 from toolkit.receiving.consumer import Consumer, timeout_of
 from toolkit.receiving.context import Context, Sending
 from toolkit.receiving.settlement import HANDLERS_FAULT, Settlement
+from toolkit.receiving.work import Work, key_of
 from toolkit.topology.plan import Subscription
 from toolkit.transport.clock import WALL, Clock, expire
 from toolkit.transport.port import Delivery
@@ -69,6 +70,7 @@ class ReceivePipeline:
         hooks: Hooks,
         crash_budget: int,
         is_stopping: Callable[[], bool],
+        prefetch: int,
         clock: Clock = WALL,
         middlewares: Sequence[Middleware[Incoming]] = (),
     ) -> None:
@@ -85,10 +87,24 @@ class ReceivePipeline:
         self._handle = compose(middlewares, _calling(consumer))
         self._limit = timeout_of(consumer)
         self._clock = clock
+        self._work = Work(prefetch)
 
     async def receive(self, delivery: Delivery) -> None:
         """One delivery, from its bytes to its one settlement."""
-        await self._receive(delivery, self._outcome)
+        key = key_of(delivery)
+        if key is None:
+            await self._receive(delivery, self._outcome)
+            return
+        if delivery.is_redelivered and await self._work.is_finished(key):
+            self._context(delivery).log.info("finished before its connection was lost")
+            delivery.ack()
+            return
+        self._work.begin(key)
+        is_finished = False
+        try:
+            is_finished = await self._receive(delivery, self._outcome)
+        finally:
+            self._work.end(key, is_finished=is_finished)
 
     async def receive_alone(self, delivery: Delivery) -> None:
         """The same for a suspect, which is not sent to the suspects once more."""
@@ -98,17 +114,18 @@ class ReceivePipeline:
         """Dead-letters a delivery without handling it."""
         await self._settlement.settle(delivery, self._context(delivery), outcome, 0.0)
 
-    async def _receive(self, delivery: Delivery, decide: Decide) -> None:
+    async def _receive(self, delivery: Delivery, decide: Decide) -> bool:
+        """Whether nothing is left to do for it, and nothing under its id is yet to come."""
         started = time.perf_counter()
         context = self._context(delivery)
         try:
             outcome = await decide(delivery, context)
             try:
-                await self._settlement.settle(delivery, context, outcome, started)
+                return await self._settlement.settle(delivery, context, outcome, started)
             except HANDLERS_FAULT as error:
                 self._hooks.emit(Failed(**context.facts(), error=error))
                 outcome = self._decide(error, context)
-                await self._settlement.settle(delivery, context, outcome, started)
+                return await self._settlement.settle(delivery, context, outcome, started)
         except asyncio.CancelledError:
             if not delivery.is_settled:
                 delivery.give_back()
@@ -119,9 +136,11 @@ class ReceivePipeline:
             log.exception(
                 "the engine failed", consumer=context.consumer, message_id=context.message_id
             )
-            if not delivery.is_settled:
-                outcome = DeadLetter("failed", error)
-                await self._settlement.settle(delivery, context, outcome, started)
+            if delivery.is_settled:
+                return False
+            return await self._settlement.settle(
+                delivery, context, DeadLetter("failed", error), started
+            )
 
     async def _outcome(self, delivery: Delivery, context: Context) -> Outcome:
         if delivery.envelope.headers:

@@ -77,8 +77,9 @@ class Settlement:
 
     async def settle(
         self, delivery: Delivery, context: Context, outcome: Outcome, started: float
-    ) -> None:
-        """Carries out an outcome.
+    ) -> bool:
+        """Carries out an outcome. Whether that is the end of this try of the message: not where
+        the original stays queued, nor where a copy goes on under the same count of attempts.
 
         Raises one of `HANDLERS_FAULT`, with nothing settled, where what the handler published
         can't be published at all: that is a failure for the retry policy. What can't be
@@ -86,11 +87,15 @@ class Settlement:
         """
         try:
             await self._carry_out(delivery, context, outcome, started)
+            return not isinstance(outcome, Quarantine | RetryLater) or (
+                isinstance(outcome, RetryLater) and outcome.counts
+            )
         except (PublishError, TransportError) as error:
             if isinstance(outcome, Ack) and isinstance(error, HANDLERS_FAULT):
                 raise
             self._hooks.emit(SettlementFailed(**context.facts(), error=error))
             await self._leave_queued(delivery)
+            return False
 
     async def _carry_out(
         self, delivery: Delivery, context: Context, outcome: Outcome, started: float

@@ -12,29 +12,31 @@ import asyncio
 from toolkit.messages import headers as wire
 from toolkit.transport.port import Delivery
 
-Key = tuple[str, int]
+Key = str | tuple[str, int]
 
 
 def key_of(delivery: Delivery) -> Key | None:
     """What tells one try of a message from another; None where the message has no id."""
     envelope = delivery.envelope
-    if envelope.message_id is None:
-        return None
-    headers = envelope.headers
-    return envelope.message_id, wire.count(headers, wire.ATTEMPTS) if headers else 0
+    message_id = envelope.message_id
+    if message_id is None or wire.ATTEMPTS not in envelope.headers:
+        return message_id
+    return message_id, wire.count(envelope.headers, wire.ATTEMPTS)
 
 
 class Work:
     """The messages of one consumer in this process.
 
-    It remembers the last `prefetch` that were finished. No more can be in doubt: the broker holds
-    at most that many unacknowledged, so no more acks than that can have been lost.
+    It remembers at least the last `prefetch` that were finished. No more can be in doubt: the
+    broker holds at most that many unacknowledged, so no more acks than that can have been lost.
     """
 
     def __init__(self, prefetch: int) -> None:
         self._most = prefetch
         self._running: dict[Key, asyncio.Event | None] = {}
-        self._finished: dict[Key, None] = {}
+        # Two generations, because forgetting a whole one is cheaper than one by one.
+        self._finished: set[Key] = set()
+        self._finished_before: set[Key] = set()
 
     async def is_finished(self, key: Key) -> bool:
         """Whether a message that comes again has been dealt with; waits for a run under way."""
@@ -43,12 +45,13 @@ class Work:
             if over is None:
                 over = self._running[key] = asyncio.Event()
             await over.wait()
-        return key in self._finished
+        return key in self._finished or key in self._finished_before
 
     def begin(self, key: Key) -> None:
         """It is being handled. What was finished under this key before was another delivery."""
         self._running.setdefault(key, None)
-        self._finished.pop(key, None)
+        self._finished.discard(key)
+        self._finished_before.discard(key)
 
     def end(self, key: Key, *, is_finished: bool) -> None:
         """It is through: `is_finished` if nothing is left to do."""
@@ -56,6 +59,6 @@ class Work:
         if over is not None:
             over.set()
         if is_finished:
-            self._finished[key] = None
-            if len(self._finished) > self._most:
-                del self._finished[next(iter(self._finished))]
+            self._finished.add(key)
+            if len(self._finished) >= self._most:
+                self._finished_before, self._finished = self._finished, set()

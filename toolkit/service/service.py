@@ -256,6 +256,7 @@ class Service:
             hooks=self.hooks,
             crash_budget=self.settings.crash_budget,
             is_stopping=lambda: self._is_over,
+            prefetch=prefetch_of(consumer),
             clock=self._clock,
             middlewares=self._middlewares,
         )

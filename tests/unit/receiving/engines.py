@@ -9,7 +9,7 @@ from tests.unit.postbox import Postbox
 from toolkit import Consumer, Context, Incoming, Middleware
 from toolkit.messages.codec import Codec, JsonCodec
 from toolkit.observability.hooks import Hooks
-from toolkit.receiving.consumer import subscription_of
+from toolkit.receiving.consumer import prefetch_of, subscription_of
 from toolkit.receiving.pipeline import ReceivePipeline
 from toolkit.receiving.settlement import Settlement
 from toolkit.sending.pipeline import SendPipeline
@@ -70,5 +70,6 @@ def engine(
         hooks=hooks,
         crash_budget=crash_budget,
         is_stopping=lambda: is_stopping,
+        prefetch=prefetch_of(consumer),
         middlewares=middlewares,
     )

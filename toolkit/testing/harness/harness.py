@@ -5,6 +5,7 @@ Receives services from a test, hands it what became of messages.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from toolkit.errors import ConfigurationError, ToolkitError
+from toolkit.messages import headers as wire
 from toolkit.messages.codec import JsonCodec
 from toolkit.messages.contract import Command, Event, Message, contract_of
 from toolkit.messages.envelope import Envelope
@@ -271,10 +273,13 @@ class ServiceHarness:
                 transport.lose_connection()
 
     async def redeliver(self, record: Consumed[Any]) -> None:
-        """Delivers what was consumed once more, as happens when an ack gets lost."""
-        assert self._client is not None
-        publish = partial(self._client.publish, timeout=_PUBLISH_TIMEOUT)
-        await self._stage.redeliver(record, publish)
+        """Delivers what was consumed once more, under the same id, as it would come to another
+        process after an ack got lost, or from a sender that wasn't sure.
+        """
+        envelope = record.envelope
+        copy = replace(envelope, headers=wire.without_brokers_own(envelope.headers))
+        publication = Publication(copy, naming.DEFAULT_EXCHANGE, record.queue)
+        await self._hand_over(publication, _PUBLISH_TIMEOUT)
 
     # ------------------------------------------------------------------------------ inside
 

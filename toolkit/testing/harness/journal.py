@@ -91,7 +91,11 @@ class Journal:
             self.records.append(record)
         if _is_failure(event) and not isinstance(event.error, self._expected):
             self.failures.append(event)
-        self.told.append(Told(at=self._now(), envelope=event.envelope, what=sentence(event)))
+        self.tell(event.envelope, sentence(event))
+
+    def tell(self, envelope: Envelope, what: str) -> None:
+        """Something that the timeline is to say of a message."""
+        self.told.append(Told(at=self._now(), envelope=envelope, what=what))
 
     def _record_of(self, service: str, event: events.MessageEvent) -> Received[Any] | None:
         facts: dict[str, Any] = {

@@ -7,28 +7,23 @@ pass.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from toolkit.errors import ToolkitError
-from toolkit.messages import headers as wire
 from toolkit.messages.envelope import Envelope
 from toolkit.messages.outgoing import Publication
 from toolkit.service.service import Service
 from toolkit.service.settings import Settings
-from toolkit.testing.harness.record import Consumed
 from toolkit.testing.harness.watch import Losable, WatchedTransport, Watcher
 from toolkit.topology import naming
 from toolkit.topology.plan import rungs_of
 from toolkit.transport.clock import WALL, Clock
 from toolkit.transport.memory import MemoryBroker, MemoryTransport, VirtualClock
-from toolkit.transport.memory.observation import Observation, Settled
 from toolkit.transport.memory.routing import topic_matches
 from toolkit.transport.rabbitmq import RabbitOptions, RabbitTransport
 
 Settle = Callable[[], Awaitable[None]]
-PublishCopy = Callable[[Publication], Awaitable[None]]
 
 
 class Stage(Watcher, Protocol):
@@ -53,10 +48,6 @@ class Stage(Watcher, Protocol):
         """Lets time pass; `settle` is awaited before and after whatever falls due."""
         ...
 
-    async def redeliver(self, record: Consumed[Any], publish: PublishCopy) -> None:
-        """Delivers a message to its queue once more."""
-        ...
-
 
 class MemoryStage:
     """A broker in this process, with a time of its own."""
@@ -64,9 +55,7 @@ class MemoryStage:
     def __init__(self) -> None:
         self.clock = VirtualClock(datetime.now(UTC), settle=self._settle)
         self.broker = MemoryBroker(clock=self.clock)
-        self.broker.listeners.append(self._listen)
         self._settle_services: Settle | None = None
-        self._settled: dict[tuple[str, str | None], Settled] = {}
 
     def transport(self, service: str, settings: Settings, *, is_consuming: bool) -> Losable:
         """See `Stage`."""
@@ -85,19 +74,11 @@ class MemoryStage:
         self._settle_services = settle
         await self.clock.advance(step)
 
-    async def redeliver(self, record: Consumed[Any], publish: PublishCopy) -> None:
-        """See `Stage`. As if the ack had never arrived."""
-        self.broker.redeliver(self._settled[record.queue, record.message_id])
-
     def confirmed(self, publication: Publication) -> None:
         """See `Watcher`. The broker itself knows what it has to do."""
 
     def acked(self, queue: str, envelope: Envelope) -> None:
         """See `Watcher`."""
-
-    def _listen(self, observation: Observation) -> None:
-        if isinstance(observation, Settled):
-            self._settled[observation.queue, observation.message_id] = observation
 
     async def _settle(self) -> None:
         if self._settle_services is not None:
@@ -153,13 +134,6 @@ class RabbitStage:
         await settle()
         await asyncio.sleep(step.total_seconds())
         await settle()
-
-    async def redeliver(self, record: Consumed[Any], publish: PublishCopy) -> None:
-        """See `Stage`. As a copy under the same id: a broker takes no ack back."""
-        envelope = replace(
-            record.envelope, headers=wire.without_brokers_own(record.envelope.headers)
-        )
-        await publish(Publication(envelope, naming.DEFAULT_EXCHANGE, record.queue))
 
     def confirmed(self, publication: Publication) -> None:
         """See `Watcher`."""

@@ -4,6 +4,7 @@ Receives the engine's calls, hands them on to the real transport unless a fault 
 tells the journal and the stage.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
@@ -184,7 +185,8 @@ class WatchedTransport:
         def ack(delivery: Delivery) -> None:
             if self._faults.take("crash before ack", envelope=delivery.envelope):
                 self._transport.lose_connection()
-                return
+                self._journal.tell(delivery.envelope, f"{self.service} crashed before the ack")
+                raise asyncio.CancelledError  # whoever was at it comes no further
             delivery.ack()
             if delivery.is_live:
                 self._watcher.acked(queue, delivery.envelope)

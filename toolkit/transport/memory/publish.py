@@ -46,6 +46,8 @@ class Publisher:
         """Again and again, until the broker has said what became of it, or it is too late."""
         deadline = self._broker.clock.now() + timeout
         while await self._connection.up_before(deadline):
+            if not self._connection.is_up:
+                continue  # lost again before it was this one's turn
             if self._publish(publication) is Fate.CONFIRMED:
                 return
             was_sent = True

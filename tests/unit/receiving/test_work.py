@@ -1,0 +1,66 @@
+"""What was finished is known when it comes again, and what is under way is waited for."""
+
+import asyncio
+
+from tests.unit.clock import in_virtual_time, until_nothing_moves
+from tests.unit.deliveries import delivery
+from toolkit.messages import headers as wire
+from toolkit.receiving.work import Work, key_of
+
+ONE, OTHER = "m-1", "m-2"
+
+
+def test_tries_of_a_message_are_told_apart() -> None:
+    """By its id and the attempts behind it; whatever a stranger calls attempts is none."""
+    assert key_of(delivery(message_id="m")) == "m"
+    assert key_of(delivery(message_id="m", headers={wire.ATTEMPTS: 3})) == ("m", 3)
+    assert key_of(delivery(message_id="m", headers={wire.ATTEMPTS: ["x"]})) == ("m", 0)
+    assert key_of(delivery(message_id=None)) is None
+
+
+@in_virtual_time
+async def test_finished_work_is_known_and_other_work_is_not() -> None:
+    """Work that came to nothing is none."""
+    work = Work(prefetch=5)
+    work.begin(ONE)
+    work.end(ONE, is_finished=True)
+    work.begin(OTHER)
+    work.end(OTHER, is_finished=False)
+    assert await work.is_finished(ONE)
+    assert not await work.is_finished(OTHER)
+    assert not await work.is_finished(("m-1", 1))
+
+
+@in_virtual_time
+async def test_a_run_under_way_is_waited_for() -> None:
+    """By all that ask, and its end is their answer."""
+    work = Work(prefetch=5)
+    work.begin(ONE)
+    asking = [asyncio.create_task(work.is_finished(ONE)) for _ in range(2)]
+    await until_nothing_moves()
+    assert not any(task.done() for task in asking)
+    work.end(ONE, is_finished=True)
+    assert await asyncio.gather(*asking) == [True, True]
+
+
+@in_virtual_time
+async def test_a_new_delivery_under_an_old_id_is_not_old_work() -> None:
+    """A message may be sent again: once it is under way, its own end counts."""
+    work = Work(prefetch=5)
+    work.begin(ONE)
+    work.end(ONE, is_finished=True)
+    work.begin(ONE)
+    work.end(ONE, is_finished=False)
+    assert not await work.is_finished(ONE)
+
+
+@in_virtual_time
+async def test_no_more_is_remembered_than_can_be_in_doubt() -> None:
+    """The latest: as many as the broker hands out unacknowledged, and at most twice that."""
+    work = Work(prefetch=3)
+    for number in range(10):
+        work.begin(f"m-{number}")
+        work.end(f"m-{number}", is_finished=True)
+        known = [await work.is_finished(f"m-{past}") for past in range(number + 1)]
+        assert all(known[-3:])
+        assert sum(known) <= 6
