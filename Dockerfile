@@ -20,6 +20,8 @@ FROM python:3.13-slim
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin app \
     && install --directory --owner app /app /data
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Who asks for health asks from outside; with TOOLKIT_HEALTH_PORT=8080 there is something to ask.
+ENV TOOLKIT_HEALTH_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY services services

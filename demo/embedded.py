@@ -29,7 +29,7 @@ async def running(environment: Mapping[str, str], folder: Path) -> AsyncIterator
         with _seen(environment, folder):
             desk, notifications = _make()
         address = ("127.0.0.1", int(environment["ORDERS_PORT"]))
-        async with notifications, desk.service, _serving(desk, address):
+        async with notifications, desk.running(), _serving(desk, address):
             yield (log,)
 
 

@@ -4,14 +4,17 @@ Receives their environment and a folder to run in, hands back their logs once th
 """
 
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from demo import program, shop
+import httpx
+
+from demo import program
 from demo.log import Log
 from demo.program import Program
 from toolkit.testing.broker.keeper import Keeper
+from toolkit.testing.broker.ports import choose_free_ports
 
 _COMMANDS = {
     "orders": ("-m", "services.orders"),
@@ -25,20 +28,26 @@ async def running(
     environment: Mapping[str, str], folder: Path, keeper: Keeper
 ) -> AsyncIterator[tuple[Log, ...]]:
     """Raises ProgramEndedError if one of them doesn't come up."""
-    health = folder / "notifications.health"
-    environment = {**environment, "NOTIFICATIONS_HEALTH_FILE": str(health)}
-
-    async def is_consuming() -> bool:
-        return health.exists()
-
+    (health_port,) = choose_free_ports(1)
+    environment = {**environment, "TOOLKIT_HEALTH_PORT": str(health_port)}
     async with (
         _service("notifications", environment, folder, keeper) as notifications,
         _service("orders", environment, folder, keeper) as orders,
-        shop.at(f"http://127.0.0.1:{environment['ORDERS_PORT']}") as its_shop,
+        httpx.AsyncClient(trust_env=False) as client,
     ):
-        await orders.until(its_shop.is_open, within=_START)
-        await notifications.until(is_consuming, within=_START)
+        await orders.until(_readiness(client, environment["ORDERS_PORT"]), within=_START)
+        await notifications.until(_readiness(client, str(health_port)), within=_START)
         yield orders.log, notifications.log
+
+
+def _readiness(client: httpx.AsyncClient, port: str) -> Callable[[], Awaitable[bool]]:
+    async def is_ready() -> bool:
+        try:
+            return (await client.get(f"http://127.0.0.1:{port}/readyz")).is_success
+        except httpx.TransportError:
+            return False
+
+    return is_ready
 
 
 @asynccontextmanager

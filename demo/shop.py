@@ -21,13 +21,6 @@ class Shop:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def is_open(self) -> bool:
-        """Whether the service answers."""
-        try:
-            return (await self._client.get("/health")).is_success
-        except httpx.TransportError:
-            return False
-
     async def order(self, customer: str, product: str, *, quantity: int, price: str) -> Order:
         """Place an order."""
         lines = [{"product": product, "quantity": quantity, "unit_price": price}]

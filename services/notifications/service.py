@@ -10,7 +10,6 @@ from toolkit import Retry, Service
 
 from .consumers import SendCancellation, SendConfirmation
 from .database import Database
-from .health import reporting_health
 from .ledger import Ledger
 from .mailer import InvalidAddress, Mailer
 from .notifier import Notifier
@@ -27,8 +26,8 @@ def make_service(settings: Settings | None = None) -> Service:
     retry = Retry(immediately=0, after=settings.retry_after, never=(InvalidAddress,))
 
     @asynccontextmanager
-    async def lifespan(service: Service) -> AsyncIterator[None]:
-        async with database.opened(), reporting_health(service, settings.health_file):
+    async def lifespan(_: Service) -> AsyncIterator[None]:
+        async with database.opened():
             yield
 
     return Service(

@@ -3,8 +3,6 @@
 Receives NOTIFICATIONS_… from the environment and .env, hands Settings to the service.
 """
 
-from pathlib import Path
-
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -23,7 +21,6 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = None
     sender: str = "The Shop <orders@shop.example>"
     retry_after: tuple[str, ...] = ("1s", "5s", "30s", "2m")
-    health_file: Path | None = None
 
 
 def read_settings() -> Settings:

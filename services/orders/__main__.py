@@ -55,7 +55,7 @@ async def serve(settings: Settings) -> None:
         log_config=None,
         timeout_graceful_shutdown=_DRAIN,
     )
-    async with desk.service:
+    async with desk.running():
         await Server(config).serve()
 
 

@@ -12,6 +12,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
+from toolkit.health.app import health_routes
+
 from .service import OrderDesk, make_desk
 from .store import AlreadyCancelled, OrderNotFound
 from .view import NewOrder, OrderView
@@ -27,12 +29,13 @@ def make_app(desk: OrderDesk | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with desk.service:
+        async with desk.running():
             yield
 
     app = FastAPI(title="Orders", lifespan=lifespan)
     app.state.desk = desk
     app.include_router(router)
+    app.router.routes.extend(health_routes([desk.service], desk.watchdog))
     app.add_exception_handler(OrderNotFound, _not_found)
     app.add_exception_handler(AlreadyCancelled, _conflict)
     app.add_exception_handler(RequestValidationError, _name_the_fields)
@@ -67,12 +70,6 @@ async def cancel(order_id: UUID, desk: Desk) -> OrderView:
     order = await desk.store.cancel(order_id)
     desk.relay.nudge()
     return OrderView.of(order)
-
-
-@router.get("/health")
-async def health() -> dict[str, str]:
-    """Answers while orders can be taken, which needs no broker."""
-    return {"status": "ok"}
 
 
 async def _not_found(_: Request, error: Exception) -> Response:

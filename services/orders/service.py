@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from toolkit import Service
+from toolkit.health.watchdog import Watchdog
 
 from .consumers import MarkNotified
 from .database import Database
@@ -25,10 +26,17 @@ class OrderDesk:
     store: OrderStore
     relay: Relay
     service: Service
+    watchdog: Watchdog
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The service runs for as long as the block lasts, in an event loop that is watched."""
+        async with self.watchdog, self.service:
+            yield
 
 
 def make_desk(settings: Settings | None = None) -> OrderDesk:
-    """Everything behind the HTTP side, connected to nothing yet: `async with desk.service`."""
+    """Everything behind the HTTP side, connected to nothing yet: `async with desk.running()`."""
     settings = settings or read_settings()
     database = Database(settings.database_url)
     store = OrderStore(database.sessions)
@@ -48,7 +56,7 @@ def make_desk(settings: Settings | None = None) -> OrderDesk:
         lifespan=lifespan,
     )
     relay = Relay(store, OrderEvents(service), every=settings.announce_every_seconds)
-    return OrderDesk(store, relay, service)
+    return OrderDesk(store, relay, service, Watchdog(service.settings.stall_limit))
 
 
 def service() -> Service:

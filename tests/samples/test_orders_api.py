@@ -96,6 +96,10 @@ async def test_of_many_cancellations_at_once_one_is_taken_and_the_others_conflic
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
 
 
-async def test_orders_say_that_they_are_well(folder: Path) -> None:
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz"])
+async def test_orders_say_that_they_are_well(folder: Path, path: str) -> None:
     async with orders(folder) as shop:
-        assert (await shop.http.get("/health")).json() == {"status": "ok"}
+        answer = await shop.http.get(path)
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "problems": []}

@@ -7,12 +7,13 @@ import signal
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from demo import program
-from services.notifications.health import is_healthy
 from services.orders.database import Database
 from services.orders.store import OrderStore
 from toolkit.testing.broker.ports import choose_free_ports
@@ -26,14 +27,14 @@ EACH = pytest.mark.parametrize("name", COMMANDS)
 
 
 def environment(folder: Path, **changes: str) -> dict[str, str]:
-    (port,) = choose_free_ports(1)
+    port, health_port = choose_free_ports(2)
     return {
         **os.environ,
         "PYTHONPATH": ROOT,
         "ORDERS_PORT": str(port),
         "ORDERS_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/orders.db",
         "NOTIFICATIONS_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/notifications.db",
-        "NOTIFICATIONS_HEALTH_FILE": f"{folder}/health",
+        "TOOLKIT_HEALTH_PORT": str(health_port),
         **changes,
     }
 
@@ -120,38 +121,27 @@ async def says(log: Path, *words: str) -> bool:
     return any(word in text for word in words)
 
 
-async def test_notifications_is_healthy_once_it_consumes_and_a_check_sees_it(
-    tmp_path: Path, broker_url: str
+@pytest.mark.parametrize(
+    ("name", "variable"), [("orders", "ORDERS_PORT"), ("notifications", "TOOLKIT_HEALTH_PORT")]
+)
+async def test_a_service_is_ready_once_it_consumes(
+    name: str, variable: str, tmp_path: Path, broker_url: str
 ) -> None:
-    command = [sys.executable, *COMMANDS["notifications"]]
     variables = environment(tmp_path)
+    address = f"http://127.0.0.1:{variables[variable]}/readyz"
 
-    async with program.running(
-        "notifications", command, environment=variables, folder=tmp_path
-    ) as service:
-        await service.until(lambda: is_well(tmp_path / "health"), within=30)
-        assert await check(variables) == 0
+    async def is_ready() -> bool:
+        with suppress(httpx.TransportError):
+            return (await client.get(address)).json() == {"status": "ok", "problems": []}
+        return False
 
-    age(tmp_path / "health", seconds=60)
-    assert await check(variables) == 1
-
-
-async def is_well(file: Path) -> bool:
-    return is_healthy(file)
-
-
-async def check(variables: dict[str, str]) -> int:
-    """As Docker runs it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.notifications.health", env=variables
-    )
-    return await process.wait()
-
-
-def age(file: Path, *, seconds: float) -> None:
-    """As if the process had hung for so long."""
-    then = file.stat().st_mtime - seconds
-    os.utime(file, (then, then))
+    async with (
+        httpx.AsyncClient(trust_env=False) as client,
+        program.running(
+            name, [sys.executable, *COMMANDS[name]], environment=variables, folder=tmp_path
+        ) as service,
+    ):
+        await service.until(is_ready, within=30)
 
 
 TOGETHER = (

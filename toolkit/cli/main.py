@@ -11,6 +11,7 @@ import typer
 
 from toolkit.cli.target import load
 from toolkit.errors import ConfigurationError, ToolkitError
+from toolkit.health.server import health_served
 from toolkit.observability.logging import configure_logging
 from toolkit.service.runner import complain, run
 from toolkit.service.settings import Settings
@@ -60,7 +61,7 @@ def run_service(
 
 def _run(targets: Sequence[str], workers: int) -> int:
     if workers == 1:
-        return run(lambda: [load(target) for target in targets])
+        return run(lambda: [load(target) for target in targets], around=health_served)
     try:
         settings = Settings()
         if settings.is_in_memory:

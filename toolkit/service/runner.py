@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import structlog
 
@@ -32,6 +32,11 @@ BY_SIGNAL = 128  # plus the signal's number, as shells count
 
 SUPERVISOR_PIPE = "TOOLKIT_SUPERVISOR_PIPE"
 """Names the descriptor that ends when the supervisor does."""
+WORKER = "TOOLKIT_WORKER"
+"""Says which of several workers a process is, from 1 on."""
+
+Around = Callable[[Sequence[Service]], AbstractAsyncContextManager[None]]
+"""What lasts from before the first service starts until the last one has stopped."""
 
 log = structlog.get_logger("toolkit.runner")
 
@@ -51,7 +56,7 @@ def exit_code_of(error: BaseException) -> int:
             return UNEXPECTED
 
 
-def run(make: Callable[[], Sequence[Service]]) -> int:
+def run(make: Callable[[], Sequence[Service]], *, around: Around) -> int:
     """Runs services until a signal, and returns the exit code.
 
     They start in the order given, and stop in the reverse one. The first SIGTERM or SIGINT stops
@@ -64,7 +69,7 @@ def run(make: Callable[[], Sequence[Service]]) -> int:
     settings = services[0].settings
     configure_logging(style=settings.log_format, level=settings.log_level)
     try:
-        asyncio.run(_until_signal(services))
+        asyncio.run(_until_signal(services, around))
     except ToolkitError as error:
         return complain(error)
     return STOPPED
@@ -76,14 +81,14 @@ def complain(error: ToolkitError) -> int:
     return exit_code_of(error)
 
 
-async def _until_signal(services: Sequence[Service]) -> None:
+async def _until_signal(services: Sequence[Service], around: Around) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, number, stop)
     watch_supervisor(loop, lambda: _on_signal(signal.SIGTERM, stop))
     have_started = asyncio.Event()
-    serving = asyncio.create_task(_serve(services, have_started, stop))
+    serving = asyncio.create_task(_serve(services, around, have_started, stop))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when="FIRST_COMPLETED")
     if not have_started.is_set():
@@ -95,10 +100,13 @@ async def _until_signal(services: Sequence[Service]) -> None:
 
 
 async def _serve(
-    services: Sequence[Service], have_started: asyncio.Event, stop: asyncio.Event
+    services: Sequence[Service],
+    around: Around,
+    have_started: asyncio.Event,
+    stop: asyncio.Event,
 ) -> None:
     """From start to stop in one task: a task group in a lifespan can end it, and asks for that."""
-    async with AsyncExitStack() as started:
+    async with around(services), AsyncExitStack() as started:
         for service in services:
             await started.enter_async_context(service)
         have_started.set()

@@ -30,6 +30,7 @@ from toolkit.receiving.settlement import Settlement
 from toolkit.sending.pipeline import SendPipeline
 from toolkit.sending.producer import Producer
 from toolkit.service.check import check_each, check_together
+from toolkit.service.condition import ServiceCondition, ServiceState
 from toolkit.service.connect import Connect, by_address
 from toolkit.service.presentation import introduce
 from toolkit.service.settings import Settings
@@ -37,6 +38,7 @@ from toolkit.topology import naming
 from toolkit.topology.declarations import Topology
 from toolkit.topology.plan import Subscription, plan, rungs_of
 from toolkit.transport.clock import WALL, Clock
+from toolkit.transport.condition import ConsumerCondition
 from toolkit.transport.port import Subscriber, Transport
 
 Lifespan = Callable[["Service"], AbstractAsyncContextManager[Any]]
@@ -86,7 +88,9 @@ class Service:
         self._middlewares = tuple(receiving)
         self.codec: Codec = codec or JsonCodec()
         self._transport: Transport | None = None
+        self._opening: Transport | None = None
         self._clock: Clock = WALL
+        self._state = (ServiceState.STOPPED, self._clock.now())
         self._pumps: list[Pump] = []
         self._subscribers: list[Subscriber] = []
         self._quarantine: Quarantine | None = None
@@ -124,13 +128,27 @@ class Service:
         return self._transport is not None
 
     @property
+    def condition(self) -> ServiceCondition:
+        """How it stands right now: known without asking the broker, and from any thread."""
+        state, since = self._state
+        transport = self._transport or self._opening
+        return ServiceCondition(
+            service=self.name,
+            state=state,
+            since=since,
+            connections=transport.connections if transport else (),
+            consumers=tuple(
+                ConsumerCondition(queue=subscription.queue, since=since)
+                if subscriber is None
+                else subscriber.condition
+                for subscription, subscriber in zip_longest(self.subscriptions, self._subscribers)
+            ),
+        )
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Queues whose consumer is not registered with the broker right now."""
-        return tuple(
-            subscription.queue
-            for subscription, subscriber in zip_longest(self.subscriptions, self._subscribers)
-            if subscriber is None or not subscriber.is_registered
-        )
+        return tuple(one.queue for one in self.condition.consumers if not one.is_registered)
 
     def sending_for(self, producer: type[Producer]) -> SendPipeline:
         """The way out for a declared producer; see `Producer`."""
@@ -159,7 +177,8 @@ class Service:
         if self._transport is not None:
             raise RuntimeError(f"service '{self.name}' is running already")
         transport = connect(self.name, self.settings, bool(self.consumers))
-        self._clock = transport.clock
+        self._clock, self._opening = transport.clock, transport
+        self._become(ServiceState.STARTING)
         try:
             await transport.open(self.topology)
             self._transport = transport
@@ -169,6 +188,7 @@ class Service:
             is_silent = isinstance(error, BrokerUnreachableError)
             await self._close(transport, within=_SHORTLY if is_silent else _GOODBYE)
             raise
+        self._become(ServiceState.RUNNING)
         introduce(self)
 
     async def stop(self, grace: timedelta | None = None) -> None:
@@ -178,6 +198,7 @@ class Service:
         if self._transport is None:
             return
         transport = self._transport
+        self._become(ServiceState.STOPPING)
         await self._drain(self.settings.shutdown_grace if grace is None else grace)
         await self._close(transport, within=_GOODBYE)
         log.info("service stopped", service=self.name)
@@ -295,8 +316,12 @@ class Service:
             await self._stack.aclose()
         finally:
             self._stack = AsyncExitStack()
-            self._transport = None
+            self._transport = self._opening = None
+            self._become(ServiceState.STOPPED)
             await transport.close(within=within)
+
+    def _become(self, state: ServiceState) -> None:
+        self._state = (state, self._now())  # in one, for those who look from another thread
 
     def _now(self) -> datetime:
         return self._clock.now()

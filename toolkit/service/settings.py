@@ -68,7 +68,9 @@ class Settings(BaseSettings):
 
     `amqp_url` may name several nodes of a cluster, separated by commas, or `memory://`: a broker
     in this process, shared by all its services. Durations are written
-    like "30s"; `max_body` is in bytes. Raises `SettingsError` with every problem.
+    like "30s"; `max_body` is in bytes. Without a `health_port` health is told to nobody;
+    `stall_limit` is how long the event loop may stand still. Raises `SettingsError` with every
+    problem.
     """
 
     model_config = SettingsConfigDict(
@@ -85,6 +87,9 @@ class Settings(BaseSettings):
     shutdown_grace: Length = timedelta(seconds=25)
     max_body: int | None = Field(default=None, ge=1)
     crash_budget: int = Field(default=3, ge=1, le=100)
+    health_host: str = "127.0.0.1"
+    health_port: int | None = Field(default=None, ge=1, le=65535)
+    stall_limit: PositiveLength = timedelta(seconds=10)
     log_level: Level = "info"
     log_format: Format = "auto"
 

@@ -21,6 +21,7 @@ from toolkit.service.runner import (
     SUPERVISOR_PIPE,
     UNAVAILABLE,
     USAGE,
+    WORKER,
 )
 
 log = structlog.get_logger("toolkit.supervisor")
@@ -71,7 +72,7 @@ class Supervisor:
     async def _live(self, worker: int) -> int:
         process = await asyncio.create_subprocess_exec(
             *self._command,
-            env=os.environ | {"TOOLKIT_WORKER": str(worker), SUPERVISOR_PIPE: str(self._pipe[0])},
+            env=os.environ | {WORKER: str(worker), SUPERVISOR_PIPE: str(self._pipe[0])},
             pass_fds=(self._pipe[0],),
             start_new_session=True,  # a terminal's Ctrl-C reaches it through us, once
         )

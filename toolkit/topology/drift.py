@@ -3,6 +3,7 @@
 Receives differences, refusals and problems from a transport, hands one `TopologyError`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from toolkit.errors import Difference, TopologyError
@@ -12,6 +13,12 @@ _ADVICE = (
     "empty (`rabbitmqctl delete_queue NAME`, on another exchange type also the exchange), or "
     "choose another name"
 )
+
+
+def drift_of(queue: str, differences: Iterable[Difference]) -> str | None:
+    """What was found to differ of one queue, as a sentence; None for nothing."""
+    found = [str(each) for each in differences if each.kind == "queue" and each.name == queue]
+    return "; ".join(found) or None
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from toolkit.messages.envelope import Envelope
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Topology
 from toolkit.transport.clock import Clock
+from toolkit.transport.condition import ConnectionCondition, ConsumerCondition
 
 
 class Delivery(Protocol):
@@ -73,8 +74,12 @@ class Subscriber(Protocol):
     """A consumer that is kept registered with the broker until it is stopped."""
 
     @property
-    def is_registered(self) -> bool:
-        """Whether the broker knows it now."""
+    def condition(self) -> ConsumerCondition:
+        """Whether the broker knows it now, since when, and why not.
+
+        Answered from what has been seen, without a question to the broker: a loss that nothing
+        announces shows once the heartbeat has noticed it. After `stop` it is unregistered.
+        """
         ...
 
     async def stop(self) -> None:
@@ -88,6 +93,13 @@ class Transport(Protocol):
     @property
     def description(self) -> str:
         """The broker and its version, for people; no credentials."""
+        ...
+
+    @property
+    def connections(self) -> tuple[ConnectionCondition, ...]:
+        """How its connections stand, each with its purpose; no credentials. Answered as a
+        subscriber's condition is, also before `open` has returned.
+        """
         ...
 
     @property

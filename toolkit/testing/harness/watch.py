@@ -18,6 +18,7 @@ from toolkit.testing.harness.record import Fate
 from toolkit.topology import naming
 from toolkit.topology.declarations import Topology
 from toolkit.transport.clock import Clock
+from toolkit.transport.condition import ConnectionCondition
 from toolkit.transport.port import Delivery, Subscriber, Transport
 
 _BUSES = (naming.EVENTS, naming.COMMANDS)
@@ -124,6 +125,11 @@ class WatchedTransport:
     def description(self) -> str:
         """See `Transport`."""
         return self._transport.description
+
+    @property
+    def connections(self) -> tuple[ConnectionCondition, ...]:
+        """See `Transport`."""
+        return self._transport.connections
 
     @property
     def clock(self) -> Clock:

@@ -3,14 +3,17 @@
 Receives the engine's calls, hands them to the broker and its answers back as the port's errors.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
 
-from toolkit.errors import ConfigurationError, TransportError
+from toolkit.errors import Difference, TopologyError, TransportError
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Topology, TopologyMode
+from toolkit.topology.drift import drift_of
 from toolkit.transport.clock import Clock
+from toolkit.transport.condition import ConnectionCondition
 from toolkit.transport.memory.broker import MemoryBroker
 from toolkit.transport.memory.connection import Connection
 from toolkit.transport.memory.consume import Deliver, MemoryDelivery, MemorySubscriber, Taker
@@ -43,6 +46,11 @@ class MemoryTransport:
         """See `Transport`."""
         major, minor = self._broker.version
         return f"a broker in memory, as RabbitMQ {major}.{minor}"
+
+    @property
+    def connections(self) -> tuple[ConnectionCondition, ...]:
+        """See `Transport`. There is one, for both purposes."""
+        return (self._connection.condition,)
 
     @property
     def clock(self) -> Clock:
@@ -115,10 +123,14 @@ class MemoryTransport:
         """Declares and consumes again; what still can't be done is tried for ever, loudly."""
         if not self._connection.is_up or subscriber not in self._subscribers:
             return
+        differences: Sequence[Difference] = ()
         try:
             apply(self._broker, self._topology, self._mode)
-        except ConfigurationError as error:
+        except TopologyError as error:
             log.error("the topology can't be declared again", error=str(error))
+            differences = error.differences
+        for each in self._subscribers:
+            each.compare(drift_of(each.queue, differences))
         try:
             subscriber.register()
         except TransportError as error:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from toolkit.transport.condition import ConnectionCondition, ConnectionState
 from toolkit.transport.memory.broker import MemoryBroker
 
 
@@ -22,7 +23,9 @@ class Connection:
         mend: Callable[[], None],
     ) -> None:
         self.service = service
-        self.is_up = False
+        self.condition = ConnectionCondition(
+            purpose="publish and consume", since=broker.clock.now()
+        )
         self.next_due: datetime | None = None
         self._broker = broker
         self._lose = lose
@@ -30,6 +33,11 @@ class Connection:
         self._cuts = 0
         self._soon = 0
         self._waiting: set[asyncio.Future[bool]] = set()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it is."""
+        return self.condition.is_connected
 
     @property
     def is_mending(self) -> bool:
@@ -44,14 +52,14 @@ class Connection:
 
     def close(self) -> None:
         """Disconnects for good; what is held goes back. Idempotent."""
-        self.is_up = False
+        self._become(ConnectionState.CLOSING)
         self._lose()
         if self in self._broker.clients:
             self._broker.clients.remove(self)
 
     def cut(self, down_for: timedelta | None = None) -> int:
         """See `broker.Client`."""
-        self.is_up = False
+        self._become(ConnectionState.DISCONNECTED, "the connection was cut")
         self._cuts += 1
         held = self._lose()
         cut = self._cuts
@@ -96,8 +104,12 @@ class Connection:
         self._come_up()
         self._mend()
 
+    def _become(self, state: ConnectionState, reason: str | None = None) -> None:
+        now = self._broker.clock.now()
+        self.condition = self.condition.become(state, at=now, reason=reason)
+
     def _come_up(self) -> None:
-        self.is_up = True
+        self._become(ConnectionState.CONNECTED)
         for waiter in self._waiting:
             _answer(waiter, is_up=True)
 

@@ -12,6 +12,7 @@ import structlog
 from toolkit.errors import TransportError
 from toolkit.messages.envelope import Envelope
 from toolkit.messages.headers import delivery_count
+from toolkit.transport.condition import ConsumerCondition, ConsumerState
 from toolkit.transport.memory.broker import MemoryBroker
 from toolkit.transport.memory.consumer import Consumer
 from toolkit.transport.memory.delivery_count import Return
@@ -117,20 +118,19 @@ class MemorySubscriber:
         self._on_cancel = on_cancel
         self._consumers: list[Consumer] = []
         self._is_stopped = False
-
-    @property
-    def is_registered(self) -> bool:
-        """See `Subscriber`."""
-        return bool(self._consumers) and not self._consumers[-1].is_cancelled
+        self._drift: str | None = None
+        self.condition = ConsumerCondition(queue=queue, since=broker.clock.now())
 
     def register(self) -> None:
         """Begins to consume. Raises a `TransportError` where there is no such queue."""
-        if self._is_stopped or self.is_registered:
+        if self._is_stopped or self.condition.is_registered:
             return
         try:
             queue = self._broker.queue(self.queue)
         except Refusal as refusal:
-            raise TransportError(f"consuming queue '{self.queue}' failed: {refusal}") from refusal
+            problem = f"consuming queue '{self.queue}' failed: {refusal}"
+            self._become(ConsumerState.UNREGISTERED, problem)
+            raise TransportError(problem) from refusal
         consumer = Consumer(
             queue,
             prefetch=self._prefetch,
@@ -139,17 +139,35 @@ class MemorySubscriber:
             service=self._service,
         )
         self._consumers = [*(c for c in self._consumers if c.unacked), consumer]
+        self._become_registered()
         queue.add(consumer)
+
+    def compare(self, drift: str | None) -> None:
+        """Notes what the broker holds otherwise than declared of its queue; None for nothing."""
+        self._drift = drift
+        if self.condition.is_registered:
+            self._become_registered()
+
+    def _become_registered(self) -> None:
+        state = ConsumerState.DRIFTED if self._drift else ConsumerState.REGISTERED
+        self._become(state, self._drift)
+
+    def _become(self, state: ConsumerState, reason: str | None) -> None:
+        now = self._broker.clock.now()
+        self.condition = self.condition.become(state, at=now, reason=reason)
 
     async def stop(self) -> None:
         """See `Subscriber`."""
         self._is_stopped = True
+        self._become(ConsumerState.UNREGISTERED, "stopped")
         for consumer in self._consumers:
             consumer.queue.cancel(consumer)
 
     def forget(self) -> list[Consumer]:
         """Its channel is about to go; what has to be closed."""
         consumers, self._consumers = self._consumers, []
+        if not self._is_stopped:
+            self._become(ConsumerState.UNREGISTERED, "the connection was lost")
         return consumers
 
     def _hand(self, consumer: Consumer, message: Message) -> None:
@@ -158,6 +176,7 @@ class MemorySubscriber:
     def _cancelled(self) -> None:
         log.warning("consumer lost", queue=self.queue)
         if not self._is_stopped:
+            self._become(ConsumerState.UNREGISTERED, "the broker cancelled it: its queue is gone")
             self._on_cancel()
 
 

@@ -5,19 +5,23 @@ an alarm that blocks publishers lets consumers finish.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
 
 from toolkit.errors import (
     BrokerUnreachableError,
-    ConfigurationError,
     ConnectionLostError,
+    Difference,
+    TopologyError,
     TransportError,
 )
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Topology
+from toolkit.topology.drift import drift_of
 from toolkit.transport.clock import WALL, Clock
+from toolkit.transport.condition import ConnectionCondition
 from toolkit.transport.rabbitmq.connection import Link, OneConnection
 from toolkit.transport.rabbitmq.consume import Deliver, RabbitSubscriber, Taker
 from toolkit.transport.rabbitmq.declare import Declarer
@@ -56,6 +60,11 @@ class RabbitTransport:
     def description(self) -> str:
         """See `Transport`."""
         return f"{self._publishing.product} at {self._publishing.address}"
+
+    @property
+    def connections(self) -> tuple[ConnectionCondition, ...]:
+        """See `Transport`. One publishes, and one consumes where there is something to consume."""
+        return tuple(link.condition for link in self._links)
 
     @property
     def clock(self) -> Clock:
@@ -133,13 +142,15 @@ class RabbitTransport:
 
     def lose_connection(self) -> None:
         """Cuts the connections, as the network would; they are mended as after any cut."""
-        for link in (self._publishing, self._consuming):
-            if link is not None:
-                link.cut()
+        for link in self._links:
+            link.cut()
 
     async def _disconnect(self, within: float) -> None:
-        links = [link for link in (self._publishing, self._consuming) if link is not None]
-        await asyncio.gather(*(link.close(within) for link in links))
+        await asyncio.gather(*(link.close(within) for link in self._links))
+
+    @property
+    def _links(self) -> list[Link]:
+        return [link for link in (self._publishing, self._consuming) if link is not None]
 
     @property
     def _declaring_link(self) -> Link:
@@ -152,10 +163,17 @@ class RabbitTransport:
 
     async def _declare_again(self, connection: OneConnection) -> None:
         """Later differences are reported, not fatal: what still works goes on."""
+        differences: Sequence[Difference] = ()
         try:
             await self._declare(connection)
-        except (ConfigurationError, TransportError) as error:
+        except TopologyError as error:
             log.error("the topology can't be declared again", error=str(error))
+            differences = error.differences
+        except TransportError as error:
+            log.error("the topology can't be declared again", error=str(error))
+            return
+        for subscriber in self._subscribers:
+            subscriber.compare(drift_of(subscriber.queue, differences))
 
     async def _redeclare(self) -> None:
         await self._declare_again(await self._declaring_link.ready())

@@ -13,7 +13,6 @@ import random
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from enum import StrEnum
 from typing import Any, Literal
 
 import structlog
@@ -21,6 +20,8 @@ from yarl import URL
 
 from toolkit.errors import AccessRefusedError, BrokerUnreachableError, TransportError
 from toolkit.topology.declarations import Version
+from toolkit.transport.clock import WALL
+from toolkit.transport.condition import ConnectionCondition, ConnectionState
 from toolkit.transport.rabbitmq.guard import (
     ConsumingConnection,
     GuardedConnection,
@@ -52,16 +53,6 @@ _GLANCE = 0.05  # seconds for an unblocked connection to say that it is
 _GLANCE_EVERY = 0.5
 
 
-class State(StrEnum):
-    """Where a connection stands."""
-
-    DISCONNECTED = "disconnected"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    BLOCKED = "blocked"
-    CLOSING = "closing"
-
-
 class Link:
     """A connection that comes back. `purpose` is part of its name."""
 
@@ -80,7 +71,7 @@ class Link:
         self._connection: OneConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._usable = asyncio.Event()
-        self.state = State.DISCONNECTED
+        self.condition = ConnectionCondition(purpose=purpose, since=WALL.now())
         self.version: Version = (3, 10)
         self.product = "RabbitMQ"
         self.address = ", ".join(map(redacted, options.urls))
@@ -115,6 +106,7 @@ class Link:
                 if self.last_problem is None:
                     log.warning("waiting for the broker", error=str(error))
                 self.last_problem = error
+                self._become(ConnectionState.CONNECTING, str(error))
             failures += 1
             await asyncio.sleep(_pause(failures))
 
@@ -132,7 +124,7 @@ class Link:
 
     async def close(self, within: float) -> None:
         """Disconnects for good, politely for `within` seconds at most."""
-        self.state = State.CLOSING
+        self._become(ConnectionState.CLOSING)
         self._usable.clear()
         if self._keeper is not None:
             self._keeper.cancel()
@@ -150,7 +142,7 @@ class Link:
 
     async def _connect(self) -> OneConnection:
         """Each node in turn, once. Raises what the last one gave."""
-        self.state = State.CONNECTING
+        self._become(ConnectionState.CONNECTING)
         problem: TransportError | None = None
         for url in list(self._urls):
             try:
@@ -187,12 +179,10 @@ class Link:
     async def _keep(self, connection: OneConnection) -> None:
         while True:
             await self._watch(connection)
-            self._drop()
+            reason = connection.farewell or "no goodbye"
+            self._drop(f"connection to {self.address} lost: {reason}")
             log.warning(
-                "connection lost",
-                connection=self._purpose,
-                broker=self.address,
-                reason=connection.farewell or "no goodbye",
+                "connection lost", connection=self._purpose, broker=self.address, reason=reason
             )
             connection = await self._reconnect()
             if self._on_return is not None:
@@ -208,6 +198,7 @@ class Link:
                 return await self._connect()
             except TransportError as error:
                 failures += 1
+                self._become(ConnectionState.CONNECTING, str(error))
                 log.warning(
                     "still disconnected",
                     connection=self._purpose,
@@ -215,14 +206,17 @@ class Link:
                     error=str(error),
                 )
 
+    def _become(self, state: ConnectionState, reason: str | None = None) -> None:
+        self.condition = self.condition.become(state, at=WALL.now(), reason=reason)
+
     def _take(self, connection: OneConnection) -> None:
         self._connection = connection
-        self.state = State.CONNECTED
+        self._become(ConnectionState.CONNECTED)
         self._usable.set()
 
-    def _drop(self) -> None:
+    def _drop(self, reason: str) -> None:
         self._connection = None
-        self.state = State.DISCONNECTED
+        self._become(ConnectionState.DISCONNECTED, reason)
         self._usable.clear()
 
     async def _watch(self, connection: OneConnection) -> None:
@@ -242,14 +236,13 @@ class Link:
             gone.cancel()
 
     def _block(self) -> None:
-        self.state = State.BLOCKED
+        problem = "the broker blocks publishers: an alarm for memory or disk"
+        self._become(ConnectionState.BLOCKED, problem)
         self._usable.clear()
-        log.warning(
-            "the broker blocks publishers: an alarm for memory or disk", broker=self.address
-        )
+        log.warning(problem, broker=self.address)
 
     def _unblock(self) -> None:
-        self.state = State.CONNECTED
+        self._become(ConnectionState.CONNECTED)
         self._usable.set()
         log.info("the broker takes messages again", broker=self.address)
 

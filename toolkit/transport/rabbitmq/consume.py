@@ -19,6 +19,8 @@ from aiormq.channel import Channel as WireChannel
 from pamqp.commands import Basic
 
 from toolkit.errors import ConnectionLostError, TransportError
+from toolkit.transport.clock import WALL
+from toolkit.transport.condition import ConsumerCondition, ConsumerState
 from toolkit.transport.port import Delivery
 from toolkit.transport.rabbitmq.channel import OpenChannel, answered, open_channel
 from toolkit.transport.rabbitmq.connection import Link
@@ -46,7 +48,7 @@ class RabbitSubscriber:
         redeclare: Callable[[], Awaitable[None]],
     ) -> None:
         self._link = link
-        self._queue = queue
+        self.queue = queue
         self._prefetch = prefetch
         self._deliver = deliver
         self._redeclare = redeclare
@@ -56,21 +58,13 @@ class RabbitSubscriber:
         self._keeper: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
-
-    @property
-    def is_registered(self) -> bool:
-        """See `Subscriber`."""
-        channel = self._channel
-        return (
-            channel is not None
-            and channel.is_open
-            and self._tag in getattr(channel.wire, "consumers", ())
-        )
+        self._drift: str | None = None
+        self.condition = ConsumerCondition(queue=queue, since=WALL.now())
 
     async def start(self) -> None:
         """Registers, and keeps it so. Raises a `TransportError` if the first try is refused."""
         await self._register()
-        self._keeper = asyncio.create_task(self._keep(), name=f"consume {self._queue}")
+        self._keeper = asyncio.create_task(self._keep(), name=f"consume {self.queue}")
 
     async def stop(self) -> None:
         """See `Subscriber`."""
@@ -79,11 +73,12 @@ class RabbitSubscriber:
             with suppress(asyncio.CancelledError):
                 await self._keeper
             self._keeper = None
+        self._become(ConsumerState.UNREGISTERED, "stopped")
         if self._channel is not None and self._channel.is_open:
             with suppress(TransportError):  # gone is what was wanted
                 await answered(
                     self._channel.wire.basic_cancel(self._tag),
-                    f"cancelling the consumer of '{self._queue}'",
+                    f"cancelling the consumer of '{self.queue}'",
                     within=_CANCEL_TIMEOUT,
                 )
 
@@ -94,6 +89,19 @@ class RabbitSubscriber:
         if self._settler is not None:
             await self._settler.close()
 
+    def compare(self, drift: str | None) -> None:
+        """Notes what the broker holds otherwise than declared of its queue; None for nothing."""
+        self._drift = drift
+        if self.condition.is_registered:
+            self._become_registered()
+
+    def _become_registered(self) -> None:
+        state = ConsumerState.DRIFTED if self._drift else ConsumerState.REGISTERED
+        self._become(state, self._drift)
+
+    def _become(self, state: ConsumerState, reason: str | None) -> None:
+        self.condition = self.condition.become(state, at=WALL.now(), reason=reason)
+
     async def _register(self) -> None:
         connection = await self._link.ready()
         channel = await open_channel(connection)
@@ -102,20 +110,21 @@ class RabbitSubscriber:
         try:
             await answered(
                 channel.wire.basic_qos(prefetch_count=self._prefetch),
-                f"setting the prefetch of '{self._queue}'",
+                f"setting the prefetch of '{self.queue}'",
             )
             channel.wire.on_consumer_cancel_callbacks.add(lambda _: lost.set())
             await answered(
                 channel.wire.basic_consume(
-                    self._queue, self._receiver(settler), consumer_tag=self._tag
+                    self.queue, self._receiver(settler), consumer_tag=self._tag
                 ),
-                f"consuming queue '{self._queue}', which needs the `read` permission on it,",
+                f"consuming queue '{self.queue}', which needs the `read` permission on it,",
             )
         except BaseException:
             # Also when cancelled: a consumer that nobody knows of must not go on receiving.
             await settler.close()
             raise
         self._channel, self._settler = channel, settler
+        self._become_registered()
 
     def _receiver(
         self, settler: Settler
@@ -129,11 +138,12 @@ class RabbitSubscriber:
 
     async def _keep(self) -> None:
         while True:
-            await self._until_lost()
-            log.warning("consumer lost", queue=self._queue)
+            reason = await self._until_lost()
+            self._become(ConsumerState.UNREGISTERED, reason)
+            log.warning("consumer lost", queue=self.queue, reason=reason)
             self._retire()
             await self._register_again()
-            log.info("consumer registered again", queue=self._queue)
+            log.info("consumer registered again", queue=self.queue)
 
     def _retire(self) -> None:
         """What is out on the old channel can still be settled there, if the channel is open."""
@@ -142,23 +152,30 @@ class RabbitSubscriber:
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
 
-    async def _until_lost(self) -> None:
+    async def _until_lost(self) -> str:
+        """Why."""
         assert self._channel is not None
         await first_of(self._channel.gone, self._lost)
+        if self._lost.is_set():
+            return "the broker cancelled it: its queue was deleted, or moved"
+        said = str(self._channel.reason or "") or "the connection was lost"
+        return f"its channel was closed: {said}"
 
     async def _register_again(self) -> None:
         failures = 0
         while True:
             await self._link.ready()
             try:
-                if failures:
+                if failures or self._lost.is_set():
                     await self._redeclare()
                 await self._register()
                 return
             except ConnectionLostError as error:
-                log.warning("consumer not registered yet", queue=self._queue, error=str(error))
+                self._become(ConsumerState.UNREGISTERED, str(error))
+                log.warning("consumer not registered yet", queue=self.queue, error=str(error))
             except TransportError as error:
-                log.error("consumer can't be registered", queue=self._queue, error=str(error))
+                self._become(ConsumerState.UNREGISTERED, str(error))
+                log.error("consumer can't be registered", queue=self.queue, error=str(error))
             failures += 1
             await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2 ** min(failures, 8))))
 

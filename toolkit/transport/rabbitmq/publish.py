@@ -240,7 +240,7 @@ class Publisher:
         known = (
             "it may have arrived; publish it again under the same message id"
             if attempt.was_sent
-            else f"it was not sent; the connection is {self._link.state}"
+            else f"it was not sent; the connection is {self._link.condition.state}"
         )
         return PublishTimeoutError(
             f"not confirmed within {timeout.total_seconds():g}s: {known}",

@@ -229,7 +229,7 @@ async def test_a_stopped_subscriber_gets_nothing_more() -> None:
     subscriber = await shop.transport.subscribe("q", prefetch=1, deliver=shop.seen.append)
     await shop.publish("a")
     await subscriber.stop()
-    assert not subscriber.is_registered
+    assert not subscriber.condition.is_registered
     shop.seen[0].ack()
     await shop.publish("b")
     shop.broker.drop_connection("shop")
