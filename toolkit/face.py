@@ -25,6 +25,7 @@ from toolkit.messages.outgoing import Outgoing
 from toolkit.middleware import Middleware, Step
 from toolkit.observability.logging import configure_logging
 from toolkit.policies.dead_letter import DeadLetters
+from toolkit.policies.kill_switch import KillSwitch
 from toolkit.policies.retry import Retry
 from toolkit.policies.verdict import Discard, Reject, RetryAfter
 from toolkit.receiving.consumer import Consumer
@@ -48,6 +49,7 @@ __all__ = [
     "Event",
     "HandlerTimeoutError",
     "Incoming",
+    "KillSwitch",
     "Message",
     "MessageTooLargeError",
     "Middleware",

@@ -38,24 +38,33 @@ class Problem:
     state: str
     since: datetime
     reason: str | None = None
+    is_deliberate: bool = False
+    """Whether the service does it on purpose, for a while: it is degraded then, and available."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An answer: good if nothing is wrong."""
+    """An answer: good if nothing is wrong but what is deliberate."""
 
     problems: tuple[Problem, ...]
 
     @property
     def is_good(self) -> bool:
         """Whether it is."""
-        return not self.problems
+        return all(problem.is_deliberate for problem in self.problems)
+
+    @property
+    def status(self) -> Literal["ok", "degraded", "unavailable"]:
+        """In a word."""
+        if not self.is_good:
+            return "unavailable"
+        return "degraded" if self.problems else "ok"
 
     @property
     def content(self) -> dict[str, object]:
         """What JSON says of it; a moment is in ISO 8601, a password nowhere."""
         return {
-            "status": "ok" if self.is_good else "unavailable",
+            "status": self.status,
             "problems": [_content_of(problem) for problem in self.problems],
         }
 
@@ -66,7 +75,9 @@ def liveness(stall: Stall | None) -> Report:
 
 
 def readiness(services: Sequence[ServiceCondition], stall: Stall | None = None) -> Report:
-    """Good while all services run, each consumer is registered and publishing is possible."""
+    """Good while all services run, each consumer is registered and publishing is possible; only
+    degraded while a kill switch suspends a consumer.
+    """
     stalled = liveness(stall).problems
     return Report((*stalled, *(problem for each in services for problem in _missing(each))))
 
@@ -98,6 +109,7 @@ def _missing(service: ServiceCondition) -> Iterator[Problem]:
                 state=consumer.state,
                 since=consumer.since,
                 reason=consumer.reason,
+                is_deliberate=consumer.state is ConsumerState.SUSPENDED,
             )
 
 

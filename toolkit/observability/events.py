@@ -102,4 +102,24 @@ class NobodyListens:
     routing_key: str
 
 
-Observation = MessageEvent | NobodyListens
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerSuspended:
+    """Its kill switch has tripped: it takes nothing for the time of `pause`, then probes."""
+
+    consumer: str
+    queue: str
+    runs: int
+    failures: int
+    pause: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerResumed:
+    """A probe succeeded: it takes messages as before."""
+
+    consumer: str
+    queue: str
+    lasted: timedelta
+
+
+Observation = MessageEvent | NobodyListens | ConsumerSuspended | ConsumerResumed

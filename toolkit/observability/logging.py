@@ -12,6 +12,8 @@ from typing import Any, Literal, TextIO
 import structlog
 
 from toolkit.observability.events import (
+    ConsumerResumed,
+    ConsumerSuspended,
     DeadLettered,
     DiscardedByHandler,
     Failed,
@@ -106,6 +108,8 @@ class LogHook:
         hooks.add(self._unsettled, SettlementFailed)
         hooks.add(self._handed_back, HandedBack)
         hooks.add(self._nobody, NobodyListens)
+        hooks.add(self._suspended, ConsumerSuspended)
+        hooks.add(self._resumed, ConsumerResumed)
         if logs_success:
             hooks.add(self._handled, Handled)
 
@@ -157,6 +161,23 @@ class LogHook:
             "an event that nobody subscribes to; told once",
             type=event.type,
             exchange=event.exchange,
+        )
+
+    def _suspended(self, event: ConsumerSuspended) -> None:
+        log.error(
+            "consumer suspended: its runs fail",
+            consumer=event.consumer,
+            queue=event.queue,
+            failed=f"{event.failures} of {event.runs}",
+            next_try_in=format_duration(event.pause),
+        )
+
+    def _resumed(self, event: ConsumerResumed) -> None:
+        log.info(
+            "consumer resumed: a probe succeeded",
+            consumer=event.consumer,
+            queue=event.queue,
+            after=str(event.lasted),
         )
 
 

@@ -14,6 +14,7 @@ from toolkit.errors import ContractError
 from toolkit.messages.contract import Message, contract_of
 from toolkit.policies.dead_letter import DeadLetters
 from toolkit.policies.duration import Duration, parse_duration
+from toolkit.policies.kill_switch import KillSwitch
 from toolkit.policies.retry import Retry
 from toolkit.receiving.context import Context
 from toolkit.topology import naming
@@ -37,7 +38,8 @@ class Consumer(Generic[M]):
     `Consumer[OrderPlaced | OrderCancelled]` takes both types. The queue is called
     `<service>.<class in kebab case>`. `concurrency` is how many messages one process handles at
     a time, and a promise; `prefetch` is how many it holds, four times as many unless set.
-    `timeout` is for one run of the handler; None means no limit.
+    `timeout` is for one run of the handler; None means no limit. `kill_switch` stops the consumer
+    while nearly all of its runs fail; see `KillSwitch`.
     """
 
     retry: Retry = Retry()
@@ -46,6 +48,7 @@ class Consumer(Generic[M]):
     concurrency: int = 16
     prefetch: int | None = None
     timeout: Duration | None = "5m"
+    kill_switch: KillSwitch | None = None
 
     async def handle(self, message: M, context: Context) -> None:
         """Handles one message; returning means done, raising means the retry policy decides."""
@@ -158,5 +161,8 @@ def _problems_of_policies(consumer: Consumer[Any], crash_budget: int) -> Iterato
         value = getattr(consumer, name)
         if not isinstance(value, kind):
             yield f"`{name}` must be a {kind.__name__}, not {value!r}"
+    switch: object = consumer.kill_switch
+    if not isinstance(switch, KillSwitch | None):
+        yield f"`kill_switch` must be a KillSwitch or None, not {switch!r}"
     if isinstance(consumer.queue, QueueOptions):
         yield from consumer.queue.problems(crash_budget)

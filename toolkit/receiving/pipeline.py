@@ -32,6 +32,7 @@ from toolkit.receiving import copies
 from toolkit.receiving.consumer import Consumer, timeout_of
 from toolkit.receiving.context import Context, Sending
 from toolkit.receiving.settlement import HANDLERS_FAULT, Settlement
+from toolkit.receiving.switch import Switch
 from toolkit.receiving.work import Work, key_of
 from toolkit.topology.plan import Subscription
 from toolkit.transport.clock import WALL, Clock, expire
@@ -71,6 +72,7 @@ class ReceivePipeline:
         crash_budget: int,
         is_stopping: Callable[[], bool],
         prefetch: int,
+        switch: Switch | None = None,
         clock: Clock = WALL,
         middlewares: Sequence[Middleware[Incoming]] = (),
     ) -> None:
@@ -88,6 +90,7 @@ class ReceivePipeline:
         self._limit = timeout_of(consumer)
         self._clock = clock
         self._work = Work(prefetch)
+        self._switch = switch
 
     async def receive(self, delivery: Delivery) -> None:
         """One delivery, from its bytes to its one settlement."""
@@ -162,8 +165,12 @@ class ReceivePipeline:
     async def _tried(self, incoming: Incoming) -> Outcome:
         """Handles, in rounds: tries in place, then delays too short for the broker."""
         context = incoming.context
+        switch = self._switch
         while True:
+            phase = switch.phase if switch else 0
             error = await self._round(incoming)
+            if switch and (error is None or self._policy.is_retryable(error)):
+                switch.note(phase, is_failure=error is not None)
             if error is None:
                 return ACK
             outcome = self._decide(error, context)

@@ -103,6 +103,10 @@ class Pump:
             self._waiting.popleft().give_back()
         return count
 
+    def take_again(self) -> None:
+        """Takes deliveries after `return_waiting`; call it before any further one can come."""
+        self._is_draining = False
+
     async def stop(self) -> None:
         """Cancels what still runs; the pipeline gives its message back."""
         self.return_waiting()

@@ -30,6 +30,7 @@ def introduce(service: "Service") -> None:
             at_once=consumer.concurrency,
             prefetch=prefetch_of(consumer),
             timeout=format_duration(limit) if limit else "none",
+            kill_switch=str(consumer.kill_switch or "none"),
         )
     if service.published:
         log.info("publishing", messages=sorted({c.name for c in service.published}))

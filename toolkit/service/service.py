@@ -7,6 +7,7 @@ order of start and stop is the whole point of this file.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from types import TracebackType
@@ -27,6 +28,7 @@ from toolkit.receiving.pipeline import Incoming, ReceivePipeline
 from toolkit.receiving.pump import Pump
 from toolkit.receiving.quarantine import Quarantine
 from toolkit.receiving.settlement import Settlement
+from toolkit.receiving.switch import Switch
 from toolkit.sending.pipeline import SendPipeline
 from toolkit.sending.producer import Producer
 from toolkit.service.check import check_each, check_together
@@ -38,7 +40,7 @@ from toolkit.topology import naming
 from toolkit.topology.declarations import Topology
 from toolkit.topology.plan import Subscription, plan, rungs_of
 from toolkit.transport.clock import WALL, Clock
-from toolkit.transport.condition import ConsumerCondition
+from toolkit.transport.condition import ConsumerCondition, ConsumerState
 from toolkit.transport.port import Subscriber, Transport
 
 Lifespan = Callable[["Service"], AbstractAsyncContextManager[Any]]
@@ -92,6 +94,7 @@ class Service:
         self._clock: Clock = WALL
         self._state = (ServiceState.STOPPED, self._clock.now())
         self._pumps: list[Pump] = []
+        self._switches: dict[str, Switch] = {}
         self._subscribers: list[Subscriber] = []
         self._quarantine: Quarantine | None = None
         self._is_over = False
@@ -140,15 +143,20 @@ class Service:
             consumers=tuple(
                 ConsumerCondition(queue=subscription.queue, since=since)
                 if subscriber is None
-                else subscriber.condition
+                else self._with_switch(subscriber.condition)
                 for subscription, subscriber in zip_longest(self.subscriptions, self._subscribers)
             ),
         )
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Queues whose consumer is not registered with the broker right now."""
+        """Queues whose consumer is not registered with the broker, though it should be."""
         return tuple(one.queue for one in self.condition.consumers if not one.is_registered)
+
+    @property
+    def suspended(self) -> tuple[str, ...]:
+        """Queues that aren't consumed, or by a probe only, because a kill switch has tripped."""
+        return tuple(queue for queue, s in self._switches.items() if s.suspended_since)
 
     def sending_for(self, producer: type[Producer]) -> SendPipeline:
         """The way out for a declared producer; see `Producer`."""
@@ -165,7 +173,8 @@ class Service:
         to happen first.
         """
         suspects = self._quarantine is not None and self._quarantine.is_busy
-        return sum(pump.busy for pump in self._pumps) + suspects
+        switching = sum(switch.is_busy for switch in self._switches.values())
+        return sum(pump.busy for pump in self._pumps) + suspects + switching
 
     async def start(self, *, connect: Connect = by_address) -> None:
         """Connects, declares, and begins to consume.
@@ -229,6 +238,18 @@ class Service:
     async def _consume(self, transport: Transport) -> None:
         if not self.consumers:
             return
+        self._switches = {
+            subscription.queue: Switch(
+                consumer.kill_switch,
+                consumer.name,
+                subscription.queue,
+                prefetch=prefetch_of(consumer),
+                hooks=self.hooks,
+                clock=transport.clock,
+            )
+            for consumer, subscription in zip(self.consumers, self.subscriptions, strict=True)
+            if consumer.kill_switch is not None
+        }
         pipelines = {
             subscription.queue: self._pipeline(consumer, subscription)
             for consumer, subscription in zip(self.consumers, self.subscriptions, strict=True)
@@ -252,11 +273,12 @@ class Service:
             self.consumers, pumps, self.subscriptions, strict=True
         ):
             pump.start()
-            self._subscribers.append(
-                await transport.subscribe(
-                    subscription.queue, prefetch=prefetch_of(consumer), deliver=pump.deliver
-                )
+            subscriber = await transport.subscribe(
+                subscription.queue, prefetch=prefetch_of(consumer), deliver=pump.deliver
             )
+            self._subscribers.append(subscriber)
+            if switch := self._switches.get(subscription.queue):
+                switch.attach(pump, subscriber)
 
     def _pipeline(self, consumer: Consumer[Any], subscription: Subscription) -> ReceivePipeline:
         settlement = Settlement(
@@ -278,8 +300,21 @@ class Service:
             crash_budget=self.settings.crash_budget,
             is_stopping=lambda: self._is_over,
             prefetch=prefetch_of(consumer),
+            switch=self._switches.get(subscription.queue),
             clock=self._clock,
             middlewares=self._middlewares,
+        )
+
+    def _with_switch(self, condition: ConsumerCondition) -> ConsumerCondition:
+        switch = self._switches.get(condition.queue)
+        since = switch.suspended_since if switch else None
+        if since is None:
+            return condition
+        return replace(
+            condition,
+            state=ConsumerState.SUSPENDED,
+            since=since,
+            reason="its kill switch has tripped: too many of its runs failed",
         )
 
     def _call_quarantine(self, _: Quarantined) -> None:
@@ -287,6 +322,7 @@ class Service:
             self._quarantine.call()
 
     async def _drain(self, grace: timedelta) -> None:
+        await asyncio.gather(*(switch.stop() for switch in self._switches.values()))
         await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
         returned = sum(pump.return_waiting() for pump in self._pumps)
         running = sum(pump.running for pump in self._pumps)
@@ -304,11 +340,13 @@ class Service:
     async def _end(self) -> None:
         """Cancels what still runs; each message goes back."""
         self._is_over = True
+        await asyncio.gather(*(switch.stop() for switch in self._switches.values()))
         await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
         if self._quarantine is not None:
             await self._quarantine.stop()
         await asyncio.gather(*(pump.stop() for pump in self._pumps))
         self._pumps, self._subscribers, self._quarantine = [], [], None
+        self._switches = {}
 
     async def _close(self, transport: Transport, *, within: timedelta) -> None:
         await self._end()

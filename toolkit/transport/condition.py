@@ -28,6 +28,8 @@ class ConsumerState(StrEnum):
     REGISTERED = "registered"
     DRIFTED = "drifted"
     """Registered, but the broker holds its queue with other arguments than were declared."""
+    SUSPENDED = "suspended"
+    """Its kill switch has tripped: it takes no messages, or just one to probe."""
 
 
 _DOWN = frozenset({ConnectionState.DISCONNECTED, ConnectionState.CONNECTING})

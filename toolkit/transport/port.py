@@ -82,6 +82,16 @@ class Subscriber(Protocol):
         """
         ...
 
+    async def suspend(self) -> None:
+        """Ends deliveries until `resume`; when this returns no further one comes. What is out can
+        be settled. Idempotent.
+        """
+        ...
+
+    async def resume(self, *, prefetch: int) -> None:
+        """Begins again, with this prefetch; returns at once, and is kept registered from now on."""
+        ...
+
     async def stop(self) -> None:
         """Ends deliveries; when this returns no further one comes. What is out can be settled."""
         ...

@@ -18,6 +18,8 @@ from toolkit import Reject, configure_logging
 from toolkit.messages.envelope import Envelope
 from toolkit.observability import events
 from toolkit.observability.events import (
+    ConsumerResumed,
+    ConsumerSuspended,
     DeadLettered,
     DiscardedByHandler,
     Failed,
@@ -274,7 +276,8 @@ def test_whatever_goes_wrong_is_logged_with_who_and_how(
 
 def test_every_kind_of_event_is_logged() -> None:
     """None that is added later can be forgotten here."""
-    told = {type(event) for event, *_ in FAILURES} | {Handled, MessageEvent, NobodyListens}
+    told = {type(event) for event, *_ in FAILURES}
+    told |= {Handled, MessageEvent, NobodyListens, ConsumerSuspended, ConsumerResumed}
     kinds = {
         kind
         for kind in vars(events).values()
@@ -322,3 +325,19 @@ def test_an_event_that_nobody_listens_to_is_a_warning() -> None:
     """It names type and exchange."""
     (line,) = logged(NobodyListens(type="orders.placed", exchange="events", routing_key="x"))
     assert (line["level"], line["type"], line["exchange"]) == ("warning", "orders.placed", "events")
+
+
+def test_a_suspended_consumer_is_an_error_and_its_return_a_relief() -> None:
+    """With the figures that tripped its switch."""
+    names = {"consumer": "Ship", "queue": "shop.ship"}
+    pause = timedelta(seconds=15)
+    suspended, resumed = logged(
+        ConsumerSuspended(**names, runs=20, failures=18, pause=pause),
+        ConsumerResumed(**names, lasted=timedelta(minutes=1)),
+    )
+    assert (suspended["level"], suspended["failed"], suspended["next_try_in"]) == (
+        "error",
+        "18 of 20",
+        "15s",
+    )
+    assert (resumed["level"], resumed["after"]) == ("info", "0:01:00")

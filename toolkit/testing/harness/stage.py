@@ -98,7 +98,6 @@ class RabbitStage:
         self._url = url
         self._bindings = [binding for s in services for binding in s.topology.bindings]
         self._queues = {s.queue for service in services for s in service.subscriptions}
-        self._queues |= {naming.suspects_queue(service.name) for service in services}
         self._rungs = {
             naming.rung(service.name, rung): rung
             for service in services
@@ -123,11 +122,18 @@ class RabbitStage:
     ) -> bool:
         """See `Stage`."""
         self._expect_what_is_due()
-        if any(left > 0 for left in self._expected.values()):
+        consumed = {
+            subscription.queue
+            for service in services
+            if service.is_running
+            for subscription in service.subscriptions
+            if subscription.queue not in service.suspended
+        }
+        if any(left > 0 for (queue, _), left in self._expected.items() if queue in consumed):
             return False
         if any(transport.publishing for transport in transports):
             return False
-        return not any(service.busy or service.missing for service in services)
+        return not any(s.busy or s.missing for s in services if s.is_running)
 
     async def advance(self, step: timedelta, settle: Settle) -> None:
         """See `Stage`. Nobody can hurry a broker: this takes as long as it says."""

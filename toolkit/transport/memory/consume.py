@@ -156,10 +156,23 @@ class MemorySubscriber:
         now = self._broker.clock.now()
         self.condition = self.condition.become(state, at=now, reason=reason)
 
+    async def suspend(self) -> None:
+        """See `Subscriber`."""
+        self._end("suspended")
+
+    async def resume(self, *, prefetch: int) -> None:
+        """See `Subscriber`."""
+        self._is_stopped = False
+        self._prefetch = prefetch
+        self._on_cancel()
+
     async def stop(self) -> None:
         """See `Subscriber`."""
+        self._end("stopped")
+
+    def _end(self, why: str) -> None:
         self._is_stopped = True
-        self._become(ConsumerState.UNREGISTERED, "stopped")
+        self._become(ConsumerState.UNREGISTERED, why)
         for consumer in self._consumers:
             consumer.queue.cancel(consumer)
 

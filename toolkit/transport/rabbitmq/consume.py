@@ -66,14 +66,31 @@ class RabbitSubscriber:
         await self._register()
         self._keeper = asyncio.create_task(self._keep(), name=f"consume {self.queue}")
 
+    async def suspend(self) -> None:
+        """See `Subscriber`."""
+        await self._end("suspended")
+
+    async def resume(self, *, prefetch: int) -> None:
+        """See `Subscriber`. On another channel: what is still out is settled on the old one."""
+        self._prefetch = prefetch
+        self._retire()
+        self._keeper = asyncio.create_task(self._keep_again(), name=f"consume {self.queue}")
+
     async def stop(self) -> None:
         """See `Subscriber`."""
+        await self._end("stopped")
+
+    async def _keep_again(self) -> None:
+        await self._register_again()
+        await self._keep()
+
+    async def _end(self, why: str) -> None:
         if self._keeper is not None:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeper
             self._keeper = None
-        self._become(ConsumerState.UNREGISTERED, "stopped")
+        self._become(ConsumerState.UNREGISTERED, why)
         if self._channel is not None and self._channel.is_open:
             with suppress(TransportError):  # gone is what was wanted
                 await answered(
