@@ -19,6 +19,7 @@ from toolkit import (
     TransportError,
     UnroutableError,
 )
+from toolkit.transport.port import MOST_WAITING
 
 ALL = "everything"
 MIB = 1024 * 1024
@@ -286,6 +287,24 @@ async def test_a_publish_without_a_connection_ends_with_its_timeout(
     with pytest.raises(PublishTimeoutError) as caught:
         await orders.placed(OrderPlaced(number=4), timeout="300ms")
     assert not caught.value.may_have_arrived
+
+
+async def test_an_outage_does_not_fill_the_memory(remote: tuple[Proxy, Orders]) -> None:
+    """Beyond a number of them, a publish is refused at once; those that wait are none the worse."""
+    proxy, orders = remote
+    proxy.close()
+    with pytest.raises(PublishTimeoutError):  # by now the loss has been noticed
+        await orders.shouted(Shouted(number=0), timeout="500ms")
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(orders.shouted(Shouted(number=number), timeout="30s"))
+            for number in range(MOST_WAITING)
+        ]
+        await asyncio.wait(waiting, timeout=0.1)
+        with pytest.raises(RefusedError, match="10,000 publishes wait for it; it was not sent"):
+            await orders.shouted(Shouted(number=1))
+        proxy.reopen()
+    assert all(task.result() for task in waiting)
 
 
 async def test_a_publish_waits_for_the_connection_to_come_back(

@@ -13,6 +13,16 @@ from toolkit.topology.declarations import Topology
 from toolkit.transport.clock import Clock
 from toolkit.transport.condition import ConnectionCondition, ConsumerCondition
 
+MOST_WAITING = 10_000
+"""Publishes of one service that wait while its connection is down or blocked; a further one is
+refused, so that an outage doesn't fill the memory.
+"""
+
+
+TOO_MANY_WAIT = (
+    f"the connection is down, and {MOST_WAITING:,} publishes wait for it; it was not sent"
+)
+
 
 class Delivery(Protocol):
     """One message on its way in, to be settled exactly once.
@@ -129,10 +139,11 @@ class Transport(Protocol):
     async def publish(self, publication: Publication, *, timeout: timedelta) -> None:
         """Returns once the broker has confirmed, for a persistent and mandatory publish.
 
-        Publications of one task keep their order. While the connection is down this waits;
-        an unknown fate is resolved by publishing again under the same id. Raises a
-        `PublishError`: `UnroutableError`, `RefusedError`, `MessageTooLargeError`, or after
-        `timeout` `PublishTimeoutError`. Cancelling gives up waiting; the message may arrive.
+        Publications of one task keep their order. While the connection is down or blocked this
+        waits, unless `MOST_WAITING` others do: then it is refused at once, unsent. An unknown fate
+        is resolved by publishing again under the same id. Raises a `PublishError`:
+        `UnroutableError`, `RefusedError`, `MessageTooLargeError`, or after `timeout`
+        `PublishTimeoutError`. Cancelling gives up waiting; the message may arrive.
         """
         ...
 

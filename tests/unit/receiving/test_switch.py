@@ -57,7 +57,7 @@ async def test_a_dead_server_stops_the_consumer_and_its_return_starts_it(harness
         server.is_down = True
         await place(seen, 30)
         await seen.settled()
-        assert service.suspended == ("shop.handle",)
+        assert "shop.handle" in service.suspended
         assert server.calls < 12
         before = server.calls
         await seen.advance("2s")
@@ -66,7 +66,7 @@ async def test_a_dead_server_stops_the_consumer_and_its_return_starts_it(harness
         server.is_down = False
         await seen.advance("2s")
         await seen.consumed(Placed).at_least(30)
-        assert service.suspended == ()
+        assert not service.suspended
         assert not seen.dead_lettered()
     assert sorted(consumer.done) == list(range(30))
 
@@ -99,7 +99,7 @@ async def test_few_failures_do_not_trip_it() -> None:
         server.is_down = True
         await place(seen, 5)
         await seen.settled()
-        assert service.suspended == ()
+        assert not service.suspended
 
 
 async def test_old_failures_are_forgotten() -> None:
@@ -113,7 +113,7 @@ async def test_old_failures_are_forgotten() -> None:
         await seen.advance("64s")
         await place(seen, 3)
         await seen.settled()
-        assert service.suspended == ()
+        assert not service.suspended
         await place(seen, 1)
         await seen.settled()
         assert service.suspended
@@ -136,7 +136,7 @@ async def test_what_is_wrong_with_messages_says_nothing_of_a_server(error: Excep
         seen.expect(Wrong)
         await place(seen, 20)
         await seen.settled()
-        assert service.suspended == ()
+        assert not service.suspended
         assert len(seen.dead_lettered()) == 20
 
 
@@ -151,7 +151,7 @@ async def test_a_suspended_service_stops_like_any_other(harness: Harness) -> Non
         await seen.settled()
         assert service.suspended
         await service.stop()
-        assert service.suspended == ()
+        assert not service.suspended
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,11 @@ class Connection:
         return self.condition.is_connected
 
     @property
+    def waiting(self) -> int:
+        """How many wait for it to come up."""
+        return len(self._waiting)
+
+    @property
     def is_mending(self) -> bool:
         """See `broker.Client`."""
         return self._soon > 0

@@ -18,6 +18,7 @@ from toolkit.transport.memory.broker import Fate, MemoryBroker
 from toolkit.transport.memory.connection import Connection
 from toolkit.transport.memory.message import NotEncodableError, size_of_properties, surely_fits
 from toolkit.transport.memory.refusal import Refusal
+from toolkit.transport.port import MOST_WAITING, TOO_MANY_WAIT
 
 _FRAME_MAX = 131_072
 """Bytes; properties and headers travel in one frame (RabbitMQ's default since 3.0)."""
@@ -44,6 +45,8 @@ class Publisher:
         self, publication: Publication, timeout: timedelta, *, was_sent: bool
     ) -> None:
         """Again and again, until the broker has said what became of it, or it is too late."""
+        if self._connection.waiting >= MOST_WAITING:
+            raise RefusedError(TOO_MANY_WAIT, **_where(publication))
         deadline = self._broker.clock.now() + timeout
         while await self._connection.up_before(deadline):
             if not self._connection.is_up:

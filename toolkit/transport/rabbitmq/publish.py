@@ -28,6 +28,7 @@ from toolkit.errors import (
 )
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Version
+from toolkit.transport.port import MOST_WAITING, TOO_MANY_WAIT
 from toolkit.transport.rabbitmq.channel import OpenChannel, open_channel
 from toolkit.transport.rabbitmq.connection import Link
 from toolkit.transport.rabbitmq.translate import LOST, RawProperties, was_cancelled
@@ -79,6 +80,8 @@ class Publisher:
     async def publish(self, publication: Publication, timeout: timedelta) -> None:
         """See `Transport.publish`."""
         self._check_body(publication)
+        if len(self._outstanding) >= MOST_WAITING and not self._link.is_usable:
+            raise _refused(publication, TOO_MANY_WAIT)
         attempt = _Attempt()
         try:
             async with asyncio.timeout(timeout.total_seconds()):

@@ -21,7 +21,7 @@ from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Binding, Exchange, Queue, Topology, TopologyMode
 from toolkit.transport.memory import MemoryBroker, MemoryTransport, VirtualClock
 from toolkit.transport.memory.clock import let_the_loop_turn
-from toolkit.transport.port import Delivery, Transport
+from toolkit.transport.port import MOST_WAITING, Delivery, Transport
 
 ORDERS = Topology(
     (Exchange("events", "topic"),), (Queue("q"),), (Binding("events", "q", "orders.#"),)
@@ -165,6 +165,20 @@ async def test_a_publish_waits_for_the_connection_until_its_timeout() -> None:
         await publishing
     assert not late.value.may_have_arrived
     assert shop.bodies == ["a"]
+
+
+async def test_an_outage_does_not_fill_the_memory() -> None:
+    """Beyond a number of them, a publish is refused at once; those that wait are none the worse."""
+    shop = await opened()
+    shop.broker.drop_connection("shop", down_for=SECOND)
+    waiting = [asyncio.create_task(shop.publish(str(n))) for n in range(MOST_WAITING)]
+    await let_the_loop_turn()
+    with pytest.raises(RefusedError, match="10,000 publishes wait for it; it was not sent"):
+        await shop.publish("one too many")
+    await shop.clock.advance(SECOND)
+    await asyncio.gather(*waiting)
+    (queue,) = (queue for queue in shop.broker.queues.values() if queue.unacked)
+    assert queue.ready + queue.unacked == MOST_WAITING
 
 
 async def test_an_unknown_fate_is_resolved_by_publishing_again() -> None:
