@@ -32,7 +32,9 @@ class Pump:
         self._receive = receive
         self._concurrency = concurrency
         self._clock = clock
-        self._waiting: deque[Delivery] = deque()
+        self._waiting: deque[tuple[int, Delivery]] = deque()
+        self._came: dict[int, int] = {}  # worker to the tick at which its message came
+        self._tick = 0
         self._arrived = asyncio.Semaphore(0)
         self._open = asyncio.Event()
         self._open.set()
@@ -54,8 +56,16 @@ class Pump:
         """How many are being handled, or will be as soon as their worker gets its turn."""
         if not self._open.is_set():
             return self._running
-        ready = sum(delivery.is_live for delivery in self._waiting)
+        ready = sum(delivery.is_live for _, delivery in self._waiting)
         return min(self._running + ready, self._concurrency)
+
+    def tick(self) -> int:
+        """For a steady beat: how many beats ago the oldest message came that isn't settled yet."""
+        self._tick += 1
+        came = min(self._came.values(), default=self._tick)
+        if self._waiting:
+            came = min(came, self._waiting[0][0])
+        return self._tick - came
 
     def start(self) -> None:
         """Starts the workers."""
@@ -80,7 +90,7 @@ class Pump:
         """
         if self._is_draining:
             return
-        self._waiting.append(delivery)
+        self._waiting.append((self._tick, delivery))
         self._arrived.release()
 
     def pause(self) -> None:
@@ -100,7 +110,8 @@ class Pump:
         self._is_draining = True
         count = len(self._waiting)
         while self._waiting:
-            self._waiting.popleft().give_back()
+            _, delivery = self._waiting.popleft()
+            delivery.give_back()
         return count
 
     def take_again(self) -> None:
@@ -123,9 +134,10 @@ class Pump:
                 await self._open.wait()
             if not self._waiting:
                 continue  # given back meanwhile
-            delivery = self._waiting.popleft()
+            came, delivery = self._waiting.popleft()
             if not delivery.is_live:
                 continue  # its channel is gone: the broker delivers it again
+            self._came[number] = came
             await self._handle(delivery, number)
 
     async def _handle(self, delivery: Delivery, number: int) -> None:
@@ -144,6 +156,7 @@ class Pump:
                 delivery.reject()
         finally:
             self._running -= 1
+            del self._came[number]
             if not self._running:
                 self._quiet.set()
             task = asyncio.current_task()

@@ -39,7 +39,7 @@ from toolkit.service.settings import Settings
 from toolkit.topology import naming
 from toolkit.topology.declarations import Topology
 from toolkit.topology.plan import Subscription, plan, rungs_of
-from toolkit.transport.clock import WALL, Clock
+from toolkit.transport.clock import WALL, Clock, Timer
 from toolkit.transport.condition import ConsumerCondition, ConsumerState
 from toolkit.transport.port import Subscriber, Transport
 
@@ -50,6 +50,8 @@ before the first message, and until after the last."""
 log = structlog.get_logger("toolkit.service")
 
 _GOODBYE = timedelta(seconds=6)  # for a broker to hear the last marks
+_BEAT = timedelta(minutes=1)
+_TOO_OLD = 24  # beats: the broker gives up on a consumer after 30 minutes, unless told otherwise
 _SHORTLY = timedelta(seconds=1)  # for one that has not answered before
 
 
@@ -98,6 +100,7 @@ class Service:
         self._subscribers: list[Subscriber] = []
         self._quarantine: Quarantine | None = None
         self._is_over = False
+        self._beat: Timer | None = None
         self._stack = AsyncExitStack()
         self._sending = SendPipeline(
             name,
@@ -269,6 +272,7 @@ class Service:
         )
         self._is_over = False
         self._quarantine.start()
+        self._beat = self._clock.call_later(_BEAT, self._look_for_old_messages)
         for consumer, pump, subscription in zip(
             self.consumers, pumps, self.subscriptions, strict=True
         ):
@@ -305,6 +309,21 @@ class Service:
             middlewares=self._middlewares,
         )
 
+    def _look_for_old_messages(self) -> None:
+        """Warns before the broker loses patience
+        (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
+        """
+        for subscription, pump in zip(self.subscriptions, self._pumps, strict=True):
+            age = pump.tick()
+            if age >= _TOO_OLD:
+                log.warning(
+                    "a message is unacknowledged for long; after its consumer_timeout, 30 minutes "
+                    "unless set, the broker takes it away and delivers it again",
+                    queue=subscription.queue,
+                    minutes=age,
+                )
+        self._beat = self._clock.call_later(_BEAT, self._look_for_old_messages)
+
     def _with_switch(self, condition: ConsumerCondition) -> ConsumerCondition:
         switch = self._switches.get(condition.queue)
         since = switch.suspended_since if switch else None
@@ -340,6 +359,8 @@ class Service:
     async def _end(self) -> None:
         """Cancels what still runs; each message goes back."""
         self._is_over = True
+        if self._beat is not None:
+            self._beat.cancel()
         await asyncio.gather(*(switch.stop() for switch in self._switches.values()))
         await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
         if self._quarantine is not None:

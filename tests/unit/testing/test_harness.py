@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.shop import Behaviour, Cancelled, Gate, Handle, Notified, Placed, Ship, ShopEvents
 from toolkit import (
@@ -224,7 +225,26 @@ async def test_a_handlers_own_timeout_passes_with_the_harness_time() -> None:
         seen.expect(HandlerTimeoutError)
         await seen.publish(Placed(number=1))
         await seen.advance("30s", at_rest=False)
+        await seen.settled()
         assert "30s" in str(seen.dead_lettered(Placed).only.error)
+
+
+async def test_a_message_that_is_unacknowledged_for_long_is_warned_about() -> None:
+    """Before the broker takes it away; one that waits for its turn behind it too."""
+    gate = Gate()
+    consumer = Handle(gate, timeout=None, concurrency=1)
+    async with ServiceHarness(shop(consumer)) as seen:
+        await seen.publish(Placed(number=1))
+        await gate.entered.acquire()
+        with capture_logs() as logs:
+            await seen.advance("23m", at_rest=False)
+            assert not logs
+            await seen.advance("2m", at_rest=False)
+        assert [(line["queue"], line["minutes"]) for line in logs] == [
+            ("shop.handle", 24),
+            ("shop.handle", 25),
+        ]
+        gate.is_open.set()
 
 
 # ------------------------------------------------------------------------------ what it catches
