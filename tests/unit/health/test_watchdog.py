@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 from structlog.testing import capture_logs
@@ -60,7 +61,7 @@ async def test_each_stall_is_told_once_with_the_stack_and_so_is_its_end() -> Non
     assert watchdog.stall is None
 
 
-def hang_until_told(logs: list[object], times: int) -> None:
+def hang_until_told(logs: Sequence[object], times: int) -> None:
     """Stands still until the log has it."""
     while len(logs) < 2 * times - 1:
         time.sleep(0.001)
