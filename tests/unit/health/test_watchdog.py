@@ -69,8 +69,8 @@ def hang_until_told(logs: Sequence[object], times: int) -> None:
 
 async def test_nobody_watches_before_and_after() -> None:
     """A watchdog that was never entered, or has been left, sees nothing."""
-    watchdog = Watchdog(timedelta(0))
+    watchdog = Watchdog(LIMIT)
     assert watchdog.stall is None
     async with watchdog:
-        pass
+        hang(watchdog)
     assert watchdog.stall is None
