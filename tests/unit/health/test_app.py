@@ -126,11 +126,14 @@ async def test_a_queue_with_other_arguments_is_named_with_the_difference(shop: S
 async def test_a_service_is_not_ready_before_it_has_started_and_from_when_it_stops() -> None:
     """Alive from the first moment to the last; one that is asked to stop at once has no more."""
     seen: dict[str, list[int]] = {}
+    states: list[str] = []
 
     @asynccontextmanager
     async def look_around(_: Service) -> AsyncIterator[None]:
         seen["starting"] = await observed.statuses()
+        states.append((await observed.ask("/readyz"))[1][0]["state"])
         yield
+        states.append((await observed.ask("/readyz"))[1][0]["state"])
         seen["stopping"] = await observed.statuses()
 
     async with opened(look_around) as observed:
@@ -144,6 +147,7 @@ async def test_a_service_is_not_ready_before_it_has_started_and_from_when_it_sto
         "stopping": [200, 503, 200],
         "after": [200, 503, 503],
     }
+    assert states == ["starting", "stopping"]
 
 
 async def test_only_questions_are_answered(shop: Shop) -> None:

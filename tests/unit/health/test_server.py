@@ -55,10 +55,10 @@ async def test_a_start_that_waits_for_its_broker_says_so(port: int) -> None:
     service = Service("shop", settings=Settings(amqp_url=url, health_port=port))
     async with health_served([service]):
         starting = asyncio.create_task(service.start())
-        while "can't be reached" not in str(
-            found := await asyncio.to_thread(ask, port, "/startupz")
-        ):
+        found: tuple[int, dict[str, Any]] = (0, {})
+        while "can't be reached" not in str(found):
             assert not starting.done()
+            found = await asyncio.to_thread(ask, port, "/startupz")
         assert (await asyncio.to_thread(ask, port, "/livez"))[0] == 200
         starting.cancel()
         await asyncio.wait({starting})
