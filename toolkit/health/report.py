@@ -83,8 +83,9 @@ def readiness(services: Sequence[ServiceCondition], stall: Stall | None = None) 
 
 
 def startup(services: Sequence[ServiceCondition]) -> Report:
-    """Good once all services have started."""
-    return Report(tuple(_of_service(s) for s in services if s.state not in _STARTED))
+    """Good once all services have started, whatever has become of them since."""
+    late = [each for each in services if each.state not in _STARTED]
+    return Report(tuple(problem for each in late for problem in _missing(each)))
 
 
 def _missing(service: ServiceCondition) -> Iterator[Problem]:

@@ -36,16 +36,17 @@ class Ship(Consumer[ShipOrder]):
 class Shop:
     """A service, its broker, and who asks for its health."""
 
-    def __init__(self, client: httpx.AsyncClient, service: Service, broker: MemoryBroker) -> None:
+    def __init__(self, client: httpx.AsyncClient, service: Service) -> None:
         self.client = client
         self.service = service
-        self.broker = broker
+        self.clock = VirtualClock()
+        self.broker = MemoryBroker(clock=self.clock)
 
     async def start(self) -> None:
-        await self.service.start(connect=self._connect)
+        def connect(name: str, *_: object) -> Transport:
+            return MemoryTransport(self.broker, service=name)
 
-    def _connect(self, name: str, _: Settings, __: bool) -> Transport:
-        return MemoryTransport(self.broker, service=name)
+        await self.service.start(connect=connect)
 
     async def ask(self, path: str) -> tuple[int, list[dict[str, Any]]]:
         answer = await self.client.get(path)
@@ -63,7 +64,7 @@ async def opened(lifespan: Any = None) -> AsyncIterator[Shop]:
     app = health_app([service], Watchdog(timedelta(hours=1)))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
-        yield Shop(client, service, MemoryBroker(clock=VirtualClock()))
+        yield Shop(client, service)
         await service.stop()
 
 
@@ -82,7 +83,7 @@ async def test_a_running_service_is_alive_ready_and_started(shop: Shop) -> None:
 
 async def test_a_lost_connection_is_named_with_all_that_it_takes_along(shop: Shop) -> None:
     """Since when; alive all the same, and ready once it is back."""
-    shop.broker.clock.jump(timedelta(seconds=5))
+    shop.clock.jump(timedelta(seconds=5))
     shop.broker.drop_connection("shop", down_for=DOWN)
     status, problems = await shop.ask("/readyz")
     assert status == 503
@@ -93,7 +94,7 @@ async def test_a_lost_connection_is_named_with_all_that_it_takes_along(shop: Sho
     ]
     assert {problem["since"] for problem in problems} == {"2026-01-01T00:00:05.000+00:00"}
     assert await shop.statuses() == [200, 503, 200]
-    await shop.broker.clock.advance(DOWN)
+    await shop.clock.advance(DOWN)
     assert await shop.statuses() == [200, 200, 200]
 
 
@@ -110,7 +111,7 @@ async def test_a_queue_that_is_gone_is_named_alone(shop: Shop) -> None:
 async def test_a_queue_with_other_arguments_is_named_with_the_difference(shop: Shop) -> None:
     """It is consumed; what somebody has made of it is said until it is as declared."""
     shop.broker.delete_queue(SHIP)
-    shop.broker.declare_queue(SHIP, Queue(SHIP, max_length=7).arguments((4, 0)))
+    shop.broker.declare_queue(SHIP, arguments=Queue(SHIP, max_length=7).arguments((4, 0)))
     await let_the_loop_turn()
     status, [problem] = await shop.ask("/readyz")
     assert status == 503
@@ -125,24 +126,28 @@ async def test_a_queue_with_other_arguments_is_named_with_the_difference(shop: S
 async def test_a_service_is_not_ready_before_it_has_started_and_from_when_it_stops() -> None:
     """Alive from the first moment to the last; one that is asked to stop at once has no more."""
     seen: dict[str, list[int]] = {}
+    states: list[str] = []
 
     @asynccontextmanager
     async def look_around(_: Service) -> AsyncIterator[None]:
-        seen["starting"] = await shop.statuses()
+        seen["starting"] = await observed.statuses()
+        states.append((await observed.ask("/readyz"))[1][0]["state"])
         yield
-        seen["stopping"] = await shop.statuses()
+        states.append((await observed.ask("/readyz"))[1][0]["state"])
+        seen["stopping"] = await observed.statuses()
 
-    async with opened(look_around) as shop:
-        seen["before"] = await shop.statuses()
-        await shop.start()
-        await shop.service.stop()
-        seen["after"] = await shop.statuses()
+    async with opened(look_around) as observed:
+        seen["before"] = await observed.statuses()
+        await observed.start()
+        await observed.service.stop()
+        seen["after"] = await observed.statuses()
     assert seen == {
         "before": [200, 503, 503],
         "starting": [200, 503, 503],
         "stopping": [200, 503, 200],
         "after": [200, 503, 503],
     }
+    assert states == ["starting", "stopping"]
 
 
 async def test_only_questions_are_answered(shop: Shop) -> None:

@@ -78,7 +78,9 @@ def test_a_consumer_that_is_not_as_it_should_be_is_named_and_no_other(state: Con
         (ServiceState.STOPPING, True),
     ],
 )
-def test_a_service_that_does_not_run_is_not_ready(state: ServiceState, has_started: bool) -> None:
+def test_a_service_that_does_not_run_is_not_ready(
+    state: ServiceState, *, has_started: bool
+) -> None:
     """Also when everything is still there; one that stops has started."""
     services = [shop(), shop(consumer(), state=state)]
     assert named(readiness(services)) == [("service", "shop", str(state))]

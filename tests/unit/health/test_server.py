@@ -49,6 +49,28 @@ async def test_the_answers_are_there_before_the_service_and_after_it(port: int) 
         pass  # nobody listens there any more
 
 
+async def test_a_start_that_waits_for_its_broker_says_so(port: int) -> None:
+    """Alive meanwhile, not started, with the address and without the password."""
+    url = "amqp://ada:hunter2@127.0.0.1:1/"
+    service = Service("shop", settings=Settings(amqp_url=url, health_port=port))
+    async with health_served([service]):
+        starting = asyncio.create_task(service.start())
+        found: tuple[int, dict[str, Any]] = (0, {})
+        while "can't be reached" not in str(found):
+            assert not starting.done()
+            found = await asyncio.to_thread(ask, port, "/startupz")
+        assert (await asyncio.to_thread(ask, port, "/livez"))[0] == 200
+        starting.cancel()
+        await asyncio.wait({starting})
+    status, content = found
+    assert status == 503
+    assert [(one["kind"], one["name"], one["state"]) for one in content["problems"]] == [
+        ("service", "shop", "starting"),
+        ("connection", "publish", "connecting"),
+    ]
+    assert "amqp://ada:***@127.0.0.1:1/" in content["problems"][1]["reason"]
+
+
 async def test_a_hung_event_loop_is_told_while_it_hangs(port: int) -> None:
     """Neither alive nor ready, with the place; both again once it turns."""
     service = shop(health_port=port, stall_limit="100ms")
