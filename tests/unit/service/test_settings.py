@@ -40,6 +40,9 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "CRASH_BUDGET": "5",
         "LOG_LEVEL": "debug",
         "LOG_FORMAT": "json",
+        "HEALTH_HOST": "0.0.0.0",
+        "HEALTH_PORT": "8081",
+        "STALL_LIMIT": "3s",
     }
     assert {name.lower() for name in variables} == set(Settings.model_fields)
     for name, value in variables.items():
@@ -50,6 +53,8 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
     assert settings.shutdown_grace == timedelta(0)
     assert (settings.max_body, settings.crash_budget) == (1_000, 5)
     assert (settings.topology, settings.log_format) == ("check", "json")
+    assert (settings.health_host, settings.health_port) == ("0.0.0.0", 8081)
+    assert settings.stall_limit == timedelta(seconds=3)
 
 
 def test_a_file_is_read_and_the_environment_wins(
