@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -95,19 +96,35 @@ async def test_news_that_the_broker_refuses_is_announced_later_without_a_second_
     assert len(mail_server.mails) == 1
 
 
-async def test_two_processes_that_share_a_ledger_mail_once(
-    harness: Harness, tmp_path: Path, mail_server: MailServer
-) -> None:
-    """They compete for the copies, and one of them sends."""
-    one, other = (make_notifications(tmp_path, mail_server) for _ in range(2))
-    order = placed()
+class SlowMailServer(MailServer):
+    """Takes no mail before it may."""
 
-    async with harness(one, other) as bus:
-        bus.expect(LetterInHand)
-        for _ in range(20):
-            await bus.publish(order)
-        await bus.advance("1s")
-        assert len(bus.consumed(OrderPlaced)) == 20
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_take = asyncio.Event()
+
+    async def handle_DATA(self, *call: Any) -> str:  # noqa: N802 (aiosmtpd's name)
+        await self.may_take.wait()
+        return await super().handle_DATA(*call)
+
+
+async def test_while_one_process_sends_the_copies_in_another_come_too_early_and_come_again(
+    harness: Harness, tmp_path: Path
+) -> None:
+    """Two processes share a ledger, and the queue: the letter is in one hand only."""
+    order, mail_server = placed(), SlowMailServer()
+
+    async with mail_server.running():
+        one, other = (make_notifications(tmp_path, mail_server) for _ in range(2))
+        async with harness(one, other) as bus:
+            bus.expect(LetterInHand)
+            for _ in range(20):
+                await bus.publish(order)
+            await bus.retried(OrderPlaced).at_least(19)
+            assert not bus.consumed()
+            mail_server.may_take.set()
+            await bus.advance("1s")
+            assert len(bus.consumed(OrderPlaced)) == 20
     assert len(mail_server.mails) == 1
 
 
