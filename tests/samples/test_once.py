@@ -101,9 +101,10 @@ class SlowMailServer(MailServer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.may_take = asyncio.Event()
+        self.was_asked, self.may_take = asyncio.Event(), asyncio.Event()
 
     async def handle_DATA(self, *call: Any) -> str:  # noqa: N802 (aiosmtpd's name)
+        self.was_asked.set()
         await self.may_take.wait()
         return await super().handle_DATA(*call)
 
@@ -125,6 +126,26 @@ async def test_while_one_process_sends_the_copies_in_another_come_too_early_and_
             mail_server.may_take.set()
             await bus.advance("1s")
             assert len(bus.consumed(OrderPlaced)) == 20
+    assert len(mail_server.mails) == 1
+
+
+async def test_a_connection_lost_while_a_mail_is_on_its_way_is_no_second_mail(
+    harness: Harness, tmp_path: Path
+) -> None:
+    """The event is delivered again beside the run that still has it, and waits for its end."""
+    mail_server = SlowMailServer()
+
+    async with mail_server.running(), harness(make_notifications(tmp_path, mail_server)) as bus:
+        bus.expect(LetterInHand)
+        await bus.publish(placed())
+        await mail_server.was_asked.wait()
+        bus.drop_connection()
+        await bus.retried(OrderPlaced).at_least(1)
+        mail_server.may_take.set()
+        await bus.advance("1s")
+        first, second = bus.published(CustomerNotified)
+        assert first.message_id == second.message_id
+        assert first.message == second.message
     assert len(mail_server.mails) == 1
 
 
