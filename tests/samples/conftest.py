@@ -1,14 +1,55 @@
 """What the tests of the samples share.
 
-Receives a broker's URL from the fixtures above, hands it to both services as their environment.
+Receives brokers from the toolkit's pytest plugin, hands out the two services, connected to nothing
+yet, and what is around them: databases, a mail server and a customer.
 """
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from demo.mail_server import MailServer
+from services.orders.service import OrderDesk
 from tests.samples.wire import Wire
+from tests.samples.world import Harness, Shop, asking, make_desk, make_notifications
+from toolkit import Service
+from toolkit.testing import ServiceHarness
+
+
+@pytest.fixture(params=["memory", "rabbitmq"])
+def harness(request: pytest.FixtureRequest) -> Harness:
+    """The plugin's, on either broker: what holds in memory holds on RabbitMQ, unchanged."""
+    on_rabbitmq = request.param == "rabbitmq"
+    return partial(
+        ServiceHarness, broker=request.getfixturevalue("amqp_url") if on_rabbitmq else None
+    )
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> OrderDesk:
+    """Orders; its service is `desk.service`."""
+    return make_desk(tmp_path)
+
+
+@pytest.fixture
+async def shop(desk: OrderDesk) -> AsyncIterator[Shop]:
+    """A customer of `desk`; the test starts its service."""
+    async with asking(desk) as shop:
+        yield shop
+
+
+@pytest.fixture
+def notifications(tmp_path: Path, mail_server: MailServer) -> Service:
+    """Notifications, with a ladder that a test on RabbitMQ can wait for."""
+    return make_notifications(tmp_path, mail_server)
+
+
+@pytest.fixture
+async def mail_server() -> AsyncIterator[MailServer]:
+    async with MailServer().running() as server:
+        yield server
 
 
 @pytest.fixture
@@ -16,19 +57,6 @@ def broker_url(amqp_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The services find their broker in the environment, as they would anywhere."""
     monkeypatch.setenv("TOOLKIT_AMQP_URL", amqp_url)
     return amqp_url
-
-
-@pytest.fixture
-def memory_url(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A broker in memory, for what a broker hardly matters to."""
-    monkeypatch.setenv("TOOLKIT_AMQP_URL", "memory://")
-    return "memory://"
-
-
-@pytest.fixture
-async def mail_server() -> AsyncIterator[MailServer]:
-    async with MailServer().running() as server:
-        yield server
 
 
 @pytest.fixture

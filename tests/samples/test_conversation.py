@@ -1,45 +1,61 @@
-"""The two services, talking through the broker."""
+"""The two services, talking through a broker: each in its own copy of the contracts."""
 
-from pathlib import Path
 from uuid import UUID, uuid5
 
-import pytest
-
 from demo.mail_server import MailServer
-from tests.samples.wire import Wire
-from tests.samples.world import notifications, orders
-
-pytestmark = pytest.mark.usefixtures("broker_url")
+from services.notifications import contracts as notifications_contracts
+from services.notifications.consumers import SendCancellation, SendConfirmation
+from services.orders import contracts as orders_contracts
+from services.orders.consumers import MarkNotified
+from services.orders.contracts import CustomerNotified, OrderCancelled, OrderPlaced
+from services.orders.service import OrderDesk
+from tests.samples.world import Harness, Shop
+from toolkit import Service
 
 
 async def test_an_order_becomes_a_mail_and_the_mail_becomes_a_notified_order(
-    tmp_path: Path, mail_server: MailServer
+    harness: Harness,
+    desk: OrderDesk,
+    shop: Shop,
+    notifications: Service,
+    mail_server: MailServer,
 ) -> None:
-    async with notifications(tmp_path, mail_server), orders(tmp_path) as shop:
+    """From the request to what the customer reads, and back into the order."""
+    async with harness(notifications, desk.service) as bus:
         placed = await shop.place("ada@example.com")
         assert (placed["status"], placed["customer_notified"]) == ("placed", False)
-
-        order = await shop.until_notified(placed)
+        await bus.published(OrderPlaced).at_least(1)
+        await bus.settled()
+        order = await shop.until_announced(placed)
 
     (mail,) = mail_server.mails_to("ada@example.com")
     assert order["order_id"] in mail.subject
     assert "2 x Darjeeling" in mail.text
     assert "9.00 EUR" in mail.text
+    assert order["customer_notified"] is True
     (milestone,) = order["milestones"]
     assert milestone["reached_at"] < milestone["announced_at"]
     assert milestone["reached_at"] < milestone["notified_at"]
 
 
 async def test_a_cancelled_order_is_a_second_mail_and_both_milestones_end_notified(
-    tmp_path: Path, mail_server: MailServer
+    harness: Harness,
+    desk: OrderDesk,
+    shop: Shop,
+    notifications: Service,
+    mail_server: MailServer,
 ) -> None:
-    async with notifications(tmp_path, mail_server), orders(tmp_path) as shop:
-        order = await shop.until_notified(await shop.place("ada@example.com"))
+    """The news of the first mail doesn't stand for the second one."""
+    async with harness(notifications, desk.service) as bus:
+        order = await shop.place("ada@example.com")
+        await bus.published(OrderPlaced).at_least(1)
+        await bus.settled()
         cancelled = await shop.http.post(f"/orders/{order['order_id']}/cancel")
         assert cancelled.json()["status"] == "cancelled"
         assert cancelled.json()["customer_notified"] is False
-
-        order = await shop.until_notified(order)
+        await bus.published(OrderCancelled).at_least(1)
+        await bus.settled()
+        order = await shop.look_at(order)
 
     assert [milestone["kind"] for milestone in order["milestones"]] == ["placed", "cancelled"]
     assert all(milestone["notified_at"] for milestone in order["milestones"])
@@ -49,29 +65,41 @@ async def test_a_cancelled_order_is_a_second_mail_and_both_milestones_end_notifi
 
 
 async def test_an_announcement_has_the_id_that_derives_from_its_order(
-    tmp_path: Path, wire: Wire
+    harness: Harness, desk: OrderDesk, shop: Shop
 ) -> None:
-    heard = wire.listen("orders.placed")
-
-    async with orders(tmp_path) as shop:
+    """Whoever hears it twice can see that; and nobody has to hear it at all."""
+    async with harness(desk.service) as bus:
         order = await shop.place()
-        await shop.until_announced(order)
+        (event,) = await bus.published(OrderPlaced).at_least(1)
 
-    (event,) = wire.take_all(heard)
-    assert event.properties.message_id == str(uuid5(UUID(order["order_id"]), "placed"))
-    assert event.properties.type == "orders.placed"
-    assert event.properties.app_id == "orders"
+    assert event.message_id == str(uuid5(UUID(order["order_id"]), "placed"))
+    assert event.envelope.app_id == "orders"
+    assert event.is_unheard
 
 
-async def test_news_about_an_order_that_is_not_ours_is_a_dead_letter(
-    tmp_path: Path, wire: Wire
+async def test_each_service_reads_the_others_events_in_its_own_words(
+    harness: Harness, desk: OrderDesk, shop: Shop, notifications: Service
 ) -> None:
-    stranger = "0b7a9f0e-3f5a-4ac1-9a55-0f6c2a4f8f11"
-    news = {"order_id": stranger, "about": "placed", "notified_at": "2026-01-01T00:00:00Z"}
+    """One story of four messages; what one copy of a contract says, the other one hears."""
+    async with harness(notifications, desk.service) as bus:
+        order = await shop.place()
+        await bus.published(OrderPlaced).at_least(1)
+        await bus.settled()
+        await shop.http.post(f"/orders/{order['order_id']}/cancel")
+        await bus.published(OrderCancelled).at_least(1)
+        await bus.settled()
 
-    async with orders(tmp_path):
-        wire.publish("customers.notified", news)
-        dead = await wire.until_one_in("orders.mark-notified.dead")
+        placed = bus.published(orders_contracts.OrderPlaced, by="orders").only
+        heard = bus.consumed(notifications_contracts.OrderPlaced, by=SendConfirmation).only
+        assert (heard.message_id, heard.message.total) == (placed.message_id, placed.message.total)
+        assert [line.product for line in heard.message.lines] == ["Darjeeling"]
 
-    assert dead.properties.headers["dead-reason"] == "rejected"
-    assert stranger in dead.properties.headers["error-message"]
+        cancelled = bus.published(orders_contracts.OrderCancelled, by=desk.service).only
+        heard_too = bus.consumed(notifications_contracts.OrderCancelled, by=SendCancellation).only
+        assert heard_too.message.order_id == cancelled.message.order_id
+
+        told = bus.published(notifications_contracts.CustomerNotified, by=notifications)
+        marked = bus.consumed(CustomerNotified, by=MarkNotified)
+        assert [news.causation_id for news in told] == [placed.message_id, cancelled.message_id]
+        assert [news.message.about for news in marked] == ["placed", "cancelled"]
+        assert [n.message.notified_at for n in marked] == [n.message.notified_at for n in told]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,67 +13,139 @@ import pytest
 from aiosmtplib import SMTPRecipientsRefused
 
 from demo.mail_server import MAILBOX_BUSY, MailServer
-from services.notifications.contracts import OrderPlaced
+from services.notifications.contracts import CustomerNotified, OrderLine, OrderPlaced
 from services.notifications.database import Database, Sessions
 from services.notifications.ledger import Ledger, LetterInHand
 from services.notifications.letter import Letter, confirmation
 from services.notifications.mailer import Mailer
 from services.notifications.notifier import Notifier
 from services.notifications.settings import Settings
-from tests.samples.wire import Wire
-from tests.samples.world import notifications
+from tests.samples.world import Harness, make_notifications
+from toolkit import Service
 
 
-def placed() -> dict[str, Any]:
-    return {
-        "order_id": str(uuid4()),
-        "customer_email": "ada@example.com",
-        "lines": [{"product": "Darjeeling", "quantity": 2}],
-        "total": "9.00",
-        "currency": "EUR",
-    }
+def placed() -> OrderPlaced:
+    return OrderPlaced(
+        order_id=uuid4(),
+        customer_email="ada@example.com",
+        lines=(OrderLine(product="Darjeeling", quantity=2),),
+        total=Decimal("9.00"),
+        currency="EUR",
+    )
 
 
 @pytest.mark.parametrize("copies", [2, 30])
 async def test_copies_of_an_event_are_one_mail_and_each_announces_the_same(
-    tmp_path: Path, mail_server: MailServer, wire: Wire, copies: int
+    harness: Harness, notifications: Service, mail_server: MailServer, copies: int
 ) -> None:
-    heard, order = wire.listen("customers.notified"), placed()
+    """Under ids of their own, and all at once: who comes too early comes again."""
+    order = placed()
 
-    async with notifications(tmp_path, mail_server):
+    async with harness(notifications) as bus:
+        bus.expect(LetterInHand)
         for _ in range(copies):
-            wire.publish("orders.placed", order)
-        news = await wire.until_many_in(heard, copies)
-
+            await bus.publish(order)
+        await bus.advance("1s")
+        news = bus.published(CustomerNotified)
+        assert [event.message for event in news] == [news[0].message] * copies
+        assert news[0].message.order_id == order.order_id
     assert len(mail_server.mails) == 1
-    bodies = [event.body for event in news]
-    assert bodies == [bodies[0]] * copies
-    assert bodies[0]["order_id"] == order["order_id"]
 
 
-async def test_a_redelivered_event_announces_under_the_same_message_id(
-    tmp_path: Path, mail_server: MailServer, wire: Wire
+async def test_an_event_that_comes_again_is_no_second_mail_and_the_same_news(
+    harness: Harness, notifications: Service, mail_server: MailServer
 ) -> None:
-    heard, order = wire.listen("customers.notified"), placed()
+    """Under the same id, so that whoever hears the news twice can tell."""
+    async with harness(notifications) as bus:
+        await bus.publish(placed())
+        await bus.settled()
+        await bus.redeliver(bus.consumed(OrderPlaced).only)
+        await bus.settled()
+        first, second = bus.published(CustomerNotified)
+        assert first.message_id == second.message_id
+        assert first.message == second.message
+    assert len(mail_server.mails) == 1
 
-    async with notifications(tmp_path, mail_server):
-        wire.publish("orders.placed", order, message_id="the-one")
-        wire.publish("orders.placed", order, message_id="the-one")
-        first, second = await wire.until_many_in(heard, 2)
 
-    assert first.properties.message_id == second.properties.message_id
-
-
-async def test_two_processes_that_share_a_ledger_mail_once(
-    tmp_path: Path, mail_server: MailServer, wire: Wire
+async def test_a_crash_before_the_ack_is_no_second_mail_and_the_same_news(
+    harness: Harness, notifications: Service, mail_server: MailServer
 ) -> None:
-    heard, order = wire.listen("customers.notified"), placed()
+    """The mail is out and the broker never heard of it: the second run finds it in the ledger."""
+    async with harness(notifications) as bus:
+        bus.crash_before_ack(OrderPlaced)
+        await bus.publish(placed())
+        await bus.settled()
+        first, second = bus.published(CustomerNotified)
+        assert first.message_id == second.message_id
+        assert first.message == second.message
+    assert len(mail_server.mails) == 1
 
-    async with notifications(tmp_path, mail_server), notifications(tmp_path, mail_server):
-        for _ in range(20):
-            wire.publish("orders.placed", order)
-        await wire.until_many_in(heard, 20)
 
+async def test_news_that_the_broker_refuses_is_announced_later_without_a_second_mail(
+    harness: Harness, notifications: Service, mail_server: MailServer
+) -> None:
+    """The mail is out; what is repeated is the news of it."""
+    async with harness(notifications) as bus:
+        bus.refuse_publish(CustomerNotified)
+        await bus.publish(placed())
+        await bus.advance("1s")
+        refused, confirmed = bus.published(CustomerNotified)
+        assert (refused.fate, confirmed.is_unheard) == ("refused", True)
+        assert refused.message_id == confirmed.message_id
+        assert refused.message == confirmed.message
+    assert len(mail_server.mails) == 1
+
+
+class SlowMailServer(MailServer):
+    """Takes no mail before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_asked, self.may_take = asyncio.Event(), asyncio.Event()
+
+    async def handle_DATA(self, *call: Any) -> str:  # noqa: N802 (aiosmtpd's name)
+        self.was_asked.set()
+        await self.may_take.wait()
+        return await super().handle_DATA(*call)
+
+
+async def test_while_one_process_sends_the_copies_in_another_come_too_early_and_come_again(
+    harness: Harness, tmp_path: Path
+) -> None:
+    """Two processes share a ledger, and the queue: the letter is in one hand only."""
+    order, mail_server = placed(), SlowMailServer()
+
+    async with mail_server.running():
+        one, other = (make_notifications(tmp_path, mail_server) for _ in range(2))
+        async with harness(one, other) as bus:
+            bus.expect(LetterInHand)
+            for _ in range(20):
+                await bus.publish(order)
+            await bus.retried(OrderPlaced).at_least(19)
+            assert not bus.consumed()
+            mail_server.may_take.set()
+            await bus.advance("1s")
+            assert len(bus.consumed(OrderPlaced)) == 20
+    assert len(mail_server.mails) == 1
+
+
+async def test_a_connection_lost_while_a_mail_is_on_its_way_is_no_second_mail(
+    harness: Harness, tmp_path: Path
+) -> None:
+    """The event is delivered again beside the run that still has it, and waits for its end."""
+    mail_server = SlowMailServer()
+
+    async with mail_server.running(), harness(make_notifications(tmp_path, mail_server)) as bus:
+        bus.expect(LetterInHand)
+        await bus.publish(placed())
+        await mail_server.was_asked.wait()
+        bus.drop_connection()
+        await bus.retried(OrderPlaced).at_least(1)
+        mail_server.may_take.set()
+        await bus.advance("1s")
+        first, second = bus.published(CustomerNotified)
+        assert first.message_id == second.message_id
+        assert first.message == second.message
     assert len(mail_server.mails) == 1
 
 
@@ -102,7 +175,7 @@ class TestClaim:
 
     @pytest.fixture
     def letter(self) -> Letter:
-        return confirmation(OrderPlaced.model_validate(placed()))
+        return confirmation(placed())
 
     async def test_of_many_at_once_one_sends_and_the_others_come_too_early_or_hear_of_it(
         self, sessions: Sessions, mailer: Mailer, letter: Letter, mail_server: MailServer

@@ -2,18 +2,23 @@
 
 import asyncio
 import json
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.samples.world import orders, wish
+from services.orders.contracts import OrderCancelled
+from services.orders.service import OrderDesk
+from tests.samples.world import Shop, wish
+from toolkit.testing import ServiceHarness
 
 
-@pytest.fixture
-async def folder(tmp_path: Path, memory_url: str) -> Path:
-    return tmp_path
+@pytest.fixture(autouse=True)
+async def bus(desk: OrderDesk) -> AsyncIterator[ServiceHarness]:
+    """In memory: it hardly matters here what a broker is."""
+    async with ServiceHarness(desk.service) as bus:
+        yield bus
 
 
 JSON = {"Content-Type": "application/json"}
@@ -46,60 +51,54 @@ BAD = [
 
 @pytest.mark.parametrize(("body", "field"), BAD)
 async def test_a_bad_order_is_answered_with_the_field_that_is_wrong(
-    folder: Path, body: object, field: str
+    shop: Shop, body: object, field: str
 ) -> None:
-    async with orders(folder) as shop:
-        # Written by the standard library, which httpx's own encoder is stricter than.
-        response = await shop.http.post("/orders", content=json.dumps(body), headers=JSON)
+    # Written by the standard library, which httpx's own encoder is stricter than.
+    response = await shop.http.post("/orders", content=json.dumps(body), headers=JSON)
 
     assert response.status_code == 422
     assert field in {problem["loc"][-1] for problem in response.json()["detail"]}
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "null", "[" * 100_000, b"\xff"])
-async def test_a_body_that_is_no_order_is_the_clients_fault(
-    folder: Path, body: str | bytes
-) -> None:
-    async with orders(folder) as shop:
-        response = await shop.http.post("/orders", content=body, headers=JSON)
+async def test_a_body_that_is_no_order_is_the_clients_fault(shop: Shop, body: str | bytes) -> None:
+    response = await shop.http.post("/orders", content=body, headers=JSON)
 
     assert response.status_code in {400, 422}
 
 
-async def test_an_order_can_be_looked_at_where_the_answer_says(folder: Path) -> None:
-    async with orders(folder) as shop:
-        placed = await shop.http.post("/orders", json=wish())
-        found = await shop.http.get(placed.headers["Location"])
+async def test_an_order_can_be_looked_at_where_the_answer_says(shop: Shop) -> None:
+    placed = await shop.http.post("/orders", json=wish())
+    found = await shop.http.get(placed.headers["Location"])
 
     assert placed.status_code == 201
     assert found.json()["order_id"] == placed.json()["order_id"]
     assert found.json()["total"] == "9.00"
 
 
-async def test_an_order_that_nobody_placed_is_not_found(folder: Path) -> None:
-    async with orders(folder) as shop:
-        looked_at = await shop.http.get(f"/orders/{uuid4()}")
-        cancelled = await shop.http.post(f"/orders/{uuid4()}/cancel")
-        no_id = await shop.http.get("/orders/7")
+async def test_an_order_that_nobody_placed_is_not_found(shop: Shop) -> None:
+    looked_at = await shop.http.get(f"/orders/{uuid4()}")
+    cancelled = await shop.http.post(f"/orders/{uuid4()}/cancel")
+    no_id = await shop.http.get("/orders/7")
 
     assert [r.status_code for r in (looked_at, cancelled, no_id)] == [404, 404, 422]
 
 
-async def test_of_many_cancellations_at_once_one_is_taken_and_the_others_conflict(
-    folder: Path,
+async def test_of_many_cancellations_at_once_one_is_taken_announced_and_the_others_conflict(
+    shop: Shop, bus: ServiceHarness
 ) -> None:
-    async with orders(folder) as shop:
-        order = await shop.place()
-        address = f"/orders/{order['order_id']}/cancel"
-        answers = await asyncio.gather(*(shop.http.post(address) for _ in range(5)))
+    order = await shop.place()
+    address = f"/orders/{order['order_id']}/cancel"
+    answers = await asyncio.gather(*(shop.http.post(address) for _ in range(5)))
+    await shop.until_announced(order)
 
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
+    assert str(bus.published(OrderCancelled).only.message.order_id) == order["order_id"]
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz"])
-async def test_orders_say_that_they_are_well(folder: Path, path: str) -> None:
-    async with orders(folder) as shop:
-        answer = await shop.http.get(path)
+async def test_orders_say_that_they_are_well(shop: Shop, path: str) -> None:
+    answer = await shop.http.get(path)
 
     assert answer.status_code == 200
     assert answer.json() == {"status": "ok", "problems": []}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.mail_server import MailServer
-from tests.samples.world import notifications, orders
+from tests.samples.world import make_notifications, running_orders
 
 SCRIPT = str(Path(__file__).with_name("plain_client.py"))
 
@@ -32,7 +32,7 @@ async def heard_by(process: Process) -> dict[str, Any]:
 async def test_an_order_announced_by_a_stranger_is_mailed_and_the_stranger_hears_of_it(
     tmp_path: Path, mail_server: MailServer, broker_url: str
 ) -> None:
-    async with notifications(tmp_path, mail_server):
+    async with make_notifications(tmp_path, mail_server):
         heard = await heard_by(await plain_client(broker_url, "order", "ada@example.com"))
 
     assert heard["type"] == "customers.notified"
@@ -42,7 +42,7 @@ async def test_an_order_announced_by_a_stranger_is_mailed_and_the_stranger_hears
 
 
 async def test_a_stranger_hears_what_orders_announces(tmp_path: Path, broker_url: str) -> None:
-    async with orders(tmp_path) as shop:
+    async with running_orders(tmp_path) as shop:
         stranger = await plain_client(broker_url, "listen")
         assert await next_line(stranger) == "listening"
         order = await shop.place("ada@example.com")

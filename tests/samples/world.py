@@ -1,9 +1,10 @@
-"""Both sample services around one test: a broker's virtual host, a mail server, a database each.
+"""The two sample services as a test needs them, and the customer's side of orders.
 
-Receives fixtures, hands a test what it needs to place an order and to see what comes of it.
+Receives a folder for databases and a mail server, hands tests services that are connected to
+nothing yet, or running ones where the test is about processes and brokers.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,21 @@ from typing import Any
 import httpx
 
 from demo.mail_server import MailServer
-from services.notifications.service import make_service as make_notifications
+from services.notifications import service as notifications_service
 from services.notifications.settings import Settings as NotificationSettings
+from services.orders import service as orders_service
 from services.orders.api import make_app
-from services.orders.service import make_desk
+from services.orders.service import OrderDesk
 from services.orders.settings import Settings as OrderSettings
 from tests.outsider import eventually
 from toolkit import Service
+from toolkit.testing import ServiceHarness
 
+Harness = Callable[..., ServiceHarness]
 Order = dict[str, Any]
+
+_NEVER_BY_ITSELF = 3600.0
+"""Seconds: what is announced within a test is announced at the start or because of a nudge."""
 
 
 class Shop:
@@ -47,11 +54,14 @@ class Shop:
         await eventually(is_notified, within=within)
         return await self.look_at(order)
 
-    async def until_announced(self, order: Order, *, within: float = 15.0) -> None:
+    async def until_announced(self, order: Order, *, within: float = 15.0) -> Order:
+        """A moment after the broker's confirm the database knows of it too."""
+
         async def is_announced() -> bool:
             return bool((await self.look_at(order))["milestones"][-1]["announced_at"])
 
         await eventually(is_announced, within=within)
+        return await self.look_at(order)
 
 
 def wish(customer: str = "ada@example.com", **changes: Any) -> dict[str, Any]:
@@ -59,28 +69,41 @@ def wish(customer: str = "ada@example.com", **changes: Any) -> dict[str, Any]:
     return {"customer_email": customer, "lines": [line]} | changes
 
 
+def make_desk(folder: Path, *, announce_every_seconds: float = _NEVER_BY_ITSELF) -> OrderDesk:
+    """Orders, with its database in `folder`."""
+    return orders_service.make_desk(
+        OrderSettings(
+            database_url=f"sqlite+aiosqlite:///{folder}/orders.db",
+            announce_every_seconds=announce_every_seconds,
+        )
+    )
+
+
+def make_notifications(
+    folder: Path, mail_server: MailServer, *, retry_after: tuple[str, ...] = ("1s", "1s")
+) -> Service:
+    """Notifications, with its database in `folder`: two of them are two processes of it."""
+    return notifications_service.make_service(
+        NotificationSettings(
+            database_url=f"sqlite+aiosqlite:///{folder}/notifications.db",
+            smtp_port=mail_server.port,
+            retry_after=retry_after,
+        )
+    )
+
+
 @asynccontextmanager
-async def orders(folder: Path, **changes: Any) -> AsyncIterator[Shop]:
-    """The orders service, asked without a socket in between."""
-    settings = OrderSettings(database_url=f"sqlite+aiosqlite:///{folder}/orders.db", **changes)
-    app = make_app(make_desk(settings))
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://orders") as http,
-    ):
+async def asking(desk: OrderDesk) -> AsyncIterator[Shop]:
+    """HTTP without a socket in between, and without the lifespan: others start the service."""
+    transport = httpx.ASGITransport(make_app(desk))
+    async with httpx.AsyncClient(transport=transport, base_url="http://orders") as http:
         yield Shop(http)
 
 
 @asynccontextmanager
-async def notifications(
-    folder: Path, mail_server: MailServer, **changes: Any
-) -> AsyncIterator[Service]:
-    """The notifications service, with a ladder that a test can wait for."""
-    settings = NotificationSettings(
-        database_url=f"sqlite+aiosqlite:///{folder}/notifications.db",
-        smtp_port=mail_server.port,
-        **{"retry_after": ("1s", "1s"), **changes},
-    )
-    async with make_notifications(settings) as service:
-        yield service
+async def running_orders(folder: Path, **changes: Any) -> AsyncIterator[Shop]:
+    """Orders on the broker in the environment, started by its application."""
+    desk = make_desk(folder, **changes)
+    app = make_app(desk)
+    async with app.router.lifespan_context(app), asking(desk) as shop:
+        yield shop
