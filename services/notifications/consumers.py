@@ -4,17 +4,21 @@ Receives order events from the broker, hands letters to the notifier, and announ
 customer was notified.
 """
 
-from toolkit import Consumer, Context, Retry
+from toolkit import Consumer, Context, KillSwitch, Retry
 
 from .contracts import OrderCancelled, OrderPlaced
 from .letter import cancellation, confirmation
 from .notifier import Notifier
+
+# A mail server that is down is down for every letter: they wait in their queue, not in the ladder.
+MAIL_SERVER_IS_DOWN = KillSwitch(share=0.8, minimum=10, window="30s", pause="10s")
 
 
 class SendConfirmation(Consumer[OrderPlaced]):
     """Write to the customer once their order is placed."""
 
     timeout = "20s"
+    kill_switch = MAIL_SERVER_IS_DOWN
 
     def __init__(self, notifier: Notifier, retry: Retry) -> None:
         self._notifier = notifier
@@ -29,6 +33,7 @@ class SendCancellation(Consumer[OrderCancelled]):
     """Write to the customer once their order is cancelled."""
 
     timeout = "20s"
+    kill_switch = MAIL_SERVER_IS_DOWN
 
     def __init__(self, notifier: Notifier, retry: Retry) -> None:
         self._notifier = notifier

@@ -11,6 +11,7 @@ from toolkit.testing.harness.journal import Journal
 from toolkit.testing.harness.record import Published
 
 _SHORT = 8  # characters of an id
+_MOST_ROOTS = 50  # messages that nothing caused; of more, the latest are shown
 
 
 @dataclass(slots=True)
@@ -31,7 +32,9 @@ def timeline(journal: Journal) -> str:
     for node in nodes.values():
         cause = nodes.get(node.cause or "")
         (roots if cause is None or cause is node else cause.effects).append(node)
-    lines = [line for root in roots for line in _drawn(root, begin, "")]
+    lines = [line for root in roots[-_MOST_ROOTS:] for line in _drawn(root, begin, "")]
+    if (hidden := len(roots) - _MOST_ROOTS) > 0:
+        lines.insert(0, f"(and {hidden} before these)")
     return "\n".join(["Messages, cause under cause:", *lines])
 
 
