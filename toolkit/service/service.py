@@ -7,9 +7,7 @@ order of start and stop is the whole point of this file.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import zip_longest
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,25 +21,23 @@ from toolkit.middleware import Middleware
 from toolkit.observability.events import Quarantined
 from toolkit.observability.hooks import Hooks
 from toolkit.observability.logging import LogHook
-from toolkit.receiving.consumer import Consumer, prefetch_of, subscription_of
-from toolkit.receiving.pipeline import Incoming, ReceivePipeline
-from toolkit.receiving.pump import Pump
-from toolkit.receiving.quarantine import Quarantine
+from toolkit.receiving.consumer import Consumer, subscription_of
+from toolkit.receiving.intake import Intake
+from toolkit.receiving.pipeline import Incoming
 from toolkit.receiving.settlement import Settlement
-from toolkit.receiving.switch import Switch
 from toolkit.sending.pipeline import SendPipeline
 from toolkit.sending.producer import Producer
 from toolkit.service.check import check_each, check_together
 from toolkit.service.condition import ServiceCondition, ServiceState
 from toolkit.service.connect import Connect, by_address
 from toolkit.service.presentation import introduce
+from toolkit.service.reception import Reception
 from toolkit.service.settings import Settings
-from toolkit.topology import naming
 from toolkit.topology.declarations import Topology
 from toolkit.topology.plan import Subscription, plan, rungs_of
-from toolkit.transport.clock import WALL, Clock, Timer
-from toolkit.transport.condition import ConsumerCondition, ConsumerState
-from toolkit.transport.port import Subscriber, Transport
+from toolkit.transport.clock import WALL, Clock
+from toolkit.transport.condition import ConsumerCondition
+from toolkit.transport.port import Transport
 
 Lifespan = Callable[["Service"], AbstractAsyncContextManager[Any]]
 """What a service needs around its work: `async with lifespan(service)` once it is connected,
@@ -50,8 +46,6 @@ before the first message, and until after the last."""
 log = structlog.get_logger("toolkit.service")
 
 _GOODBYE = timedelta(seconds=6)  # for a broker to hear the last marks
-_BEAT = timedelta(minutes=1)
-_TOO_OLD = 24  # beats: the broker gives up on a consumer after 30 minutes, unless told otherwise
 _SHORTLY = timedelta(seconds=1)  # for one that has not answered before
 
 
@@ -95,12 +89,7 @@ class Service:
         self._opening: Transport | None = None
         self._clock: Clock = WALL
         self._state = (ServiceState.STOPPED, self._clock.now())
-        self._pumps: list[Pump] = []
-        self._switches: dict[str, Switch] = {}
-        self._subscribers: list[Subscriber] = []
-        self._quarantine: Quarantine | None = None
-        self._is_over = False
-        self._beat: Timer | None = None
+        self._reception: Reception | None = None
         self._stack = AsyncExitStack()
         self._sending = SendPipeline(
             name,
@@ -115,7 +104,7 @@ class Service:
         for producer in self.producers:
             for declared in producer.declared():
                 self._sending.declare(declared.route())
-        self.hooks.add(self._call_quarantine, Quarantined)
+        self.hooks.add(self._on_suspect, Quarantined)
         LogHook(self.hooks, logs_success=self.settings.log_level == "debug")
 
     @property
@@ -143,12 +132,7 @@ class Service:
             state=state,
             since=since,
             connections=transport.connections if transport else (),
-            consumers=tuple(
-                ConsumerCondition(queue=subscription.queue, since=since)
-                if subscriber is None
-                else self._with_switch(subscriber.condition)
-                for subscription, subscriber in zip_longest(self.subscriptions, self._subscribers)
-            ),
+            consumers=self._consumers(since),
         )
 
     @property
@@ -159,7 +143,8 @@ class Service:
     @property
     def suspended(self) -> tuple[str, ...]:
         """Queues that aren't consumed, or by a probe only, because a kill switch has tripped."""
-        return tuple(queue for queue, s in self._switches.items() if s.suspended_since)
+        intakes = self._reception.intakes if self._reception else ()
+        return tuple(intake.queue for intake in intakes if intake.suspended_since)
 
     def sending_for(self, producer: type[Producer]) -> SendPipeline:
         """The way out for a declared producer; see `Producer`."""
@@ -175,9 +160,7 @@ class Service:
         """How many messages are being handled, or are about to be without anything else having
         to happen first.
         """
-        suspects = self._quarantine is not None and self._quarantine.is_busy
-        switching = sum(switch.is_busy for switch in self._switches.values())
-        return sum(pump.busy for pump in self._pumps) + suspects + switching
+        return self._reception.busy if self._reception else 0
 
     async def start(self, *, connect: Connect = by_address) -> None:
         """Connects, declares, and begins to consume.
@@ -211,7 +194,8 @@ class Service:
             return
         transport = self._transport
         self._become(ServiceState.STOPPING)
-        await self._drain(self.settings.shutdown_grace if grace is None else grace)
+        if self._reception is not None:
+            await self._reception.drain(self.settings.shutdown_grace if grace is None else grace)
         await self._close(transport, within=_GOODBYE)
         log.info("service stopped", service=self.name)
 
@@ -241,50 +225,14 @@ class Service:
     async def _consume(self, transport: Transport) -> None:
         if not self.consumers:
             return
-        self._switches = {
-            subscription.queue: Switch(
-                consumer.kill_switch,
-                consumer.name,
-                subscription.queue,
-                prefetch=prefetch_of(consumer),
-                hooks=self.hooks,
-                clock=transport.clock,
-            )
+        intakes = [
+            self._intake(consumer, subscription)
             for consumer, subscription in zip(self.consumers, self.subscriptions, strict=True)
-            if consumer.kill_switch is not None
-        }
-        pipelines = {
-            subscription.queue: self._pipeline(consumer, subscription)
-            for consumer, subscription in zip(self.consumers, self.subscriptions, strict=True)
-        }
-        pumps = [
-            Pump(queue, pipeline.receive, concurrency=consumer.concurrency, clock=transport.clock)
-            for consumer, (queue, pipeline) in zip(self.consumers, pipelines.items(), strict=True)
         ]
-        self._pumps = pumps
-        self._quarantine = Quarantine(
-            naming.suspects_queue(self.name),
-            transport,
-            pipelines,
-            pumps,
-            self._publish_copy,
-            clock=transport.clock,
-        )
-        self._is_over = False
-        self._quarantine.start()
-        self._beat = self._clock.call_later(_BEAT, self._look_for_old_messages)
-        for consumer, pump, subscription in zip(
-            self.consumers, pumps, self.subscriptions, strict=True
-        ):
-            pump.start()
-            subscriber = await transport.subscribe(
-                subscription.queue, prefetch=prefetch_of(consumer), deliver=pump.deliver
-            )
-            self._subscribers.append(subscriber)
-            if switch := self._switches.get(subscription.queue):
-                switch.attach(pump, subscriber)
+        self._reception = Reception(self.name, intakes, transport, self._publish_copy)
+        await self._reception.begin()
 
-    def _pipeline(self, consumer: Consumer[Any], subscription: Subscription) -> ReceivePipeline:
+    def _intake(self, consumer: Consumer[Any], subscription: Subscription) -> Intake:
         settlement = Settlement(
             self.name,
             subscription,
@@ -294,7 +242,7 @@ class Service:
             hooks=self.hooks,
             clock=self._clock,
         )
-        return ReceivePipeline(
+        return Intake(
             consumer,
             subscription,
             settlement,
@@ -302,75 +250,23 @@ class Service:
             sending=self._sending,
             hooks=self.hooks,
             crash_budget=self.settings.crash_budget,
-            is_stopping=lambda: self._is_over,
-            prefetch=prefetch_of(consumer),
-            switch=self._switches.get(subscription.queue),
             clock=self._clock,
             middlewares=self._middlewares,
         )
 
-    def _look_for_old_messages(self) -> None:
-        """Warns before the broker loses patience
-        (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
-        """
-        for subscription, pump in zip(self.subscriptions, self._pumps, strict=True):
-            age = pump.tick()
-            if age >= _TOO_OLD:
-                log.warning(
-                    "a message is unacknowledged for long; after its consumer_timeout, 30 minutes "
-                    "unless set, the broker takes it away and delivers it again",
-                    queue=subscription.queue,
-                    minutes=age,
-                )
-        self._beat = self._clock.call_later(_BEAT, self._look_for_old_messages)
+    def _consumers(self, since: datetime) -> tuple[ConsumerCondition, ...]:
+        if self._reception is None:
+            return tuple(ConsumerCondition(queue=s.queue, since=since) for s in self.subscriptions)
+        return tuple(intake.condition(since) for intake in self._reception.intakes)
 
-    def _with_switch(self, condition: ConsumerCondition) -> ConsumerCondition:
-        switch = self._switches.get(condition.queue)
-        since = switch.suspended_since if switch else None
-        if since is None:
-            return condition
-        return replace(
-            condition,
-            state=ConsumerState.SUSPENDED,
-            since=since,
-            reason="its kill switch has tripped: too many of its runs failed",
-        )
-
-    def _call_quarantine(self, _: Quarantined) -> None:
-        if self._quarantine is not None:
-            self._quarantine.call()
-
-    async def _drain(self, grace: timedelta) -> None:
-        await asyncio.gather(*(switch.stop() for switch in self._switches.values()))
-        await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
-        returned = sum(pump.return_waiting() for pump in self._pumps)
-        running = sum(pump.running for pump in self._pumps)
-        if returned or running:
-            log.info("draining", returned=returned, running=running, grace=str(grace))
-        try:
-            async with asyncio.timeout(grace.total_seconds()):
-                if self._quarantine is not None:
-                    await self._quarantine.finish()
-                for pump in self._pumps:
-                    await pump.quiet()
-        except TimeoutError:
-            log.warning("the grace period is over", running=sum(p.running for p in self._pumps))
-
-    async def _end(self) -> None:
-        """Cancels what still runs; each message goes back."""
-        self._is_over = True
-        if self._beat is not None:
-            self._beat.cancel()
-        await asyncio.gather(*(switch.stop() for switch in self._switches.values()))
-        await asyncio.gather(*(subscriber.stop() for subscriber in self._subscribers))
-        if self._quarantine is not None:
-            await self._quarantine.stop()
-        await asyncio.gather(*(pump.stop() for pump in self._pumps))
-        self._pumps, self._subscribers, self._quarantine = [], [], None
-        self._switches = {}
+    def _on_suspect(self, event: Quarantined) -> None:
+        if self._reception is not None:
+            self._reception.call_quarantine(event)
 
     async def _close(self, transport: Transport, *, within: timedelta) -> None:
-        await self._end()
+        if self._reception is not None:
+            await self._reception.end()
+            self._reception = None
         try:
             await self._stack.aclose()
         finally:
