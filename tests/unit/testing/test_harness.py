@@ -101,6 +101,7 @@ async def test_views_are_filtered_by_type_fields_and_whoever_did_it(harness: Har
         await seen.settled()
         assert len(handled) == 3
         assert handled.where(number=2).only.message == Placed(number=2)
+        assert handled.where(number="2").only.message == Placed(number=2)
         assert [r.message.number for r in handled.where(lambda r: r.message.number > 0)] == [1, 2]
         assert not handled.where(colour="red")
         assert not handled.where(number=7)

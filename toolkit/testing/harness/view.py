@@ -28,7 +28,10 @@ class View(Sequence[R], Generic[R]):
         self._wait = wait
 
     def where(self, is_wanted: Callable[[R], bool] | None = None, **fields: Any) -> "View[R]":
-        """Only those for which `is_wanted`, and whose message has these values in its fields."""
+        """Only those for which `is_wanted`, and whose message has these values in its fields.
+
+        A text also stands for what is written like it: an id that came as JSON finds its UUID.
+        """
 
         def look() -> list[R]:
             return [
@@ -83,4 +86,8 @@ def _has(record: Record[Any], fields: dict[str, Any]) -> bool:
         message = record.message
     except UndecodableError:
         return False
-    return all(getattr(message, name, _NOTHING) == value for name, value in fields.items())
+    return all(_is_same(getattr(message, name, _NOTHING), value) for name, value in fields.items())
+
+
+def _is_same(value: object, wanted: object) -> bool:
+    return value == wanted or (isinstance(wanted, str) and str(value) == wanted)
