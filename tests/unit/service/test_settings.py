@@ -25,6 +25,8 @@ def test_everything_has_a_default() -> None:
     assert settings.connect_timeout == settings.publish_timeout == timedelta(seconds=30)
     assert settings.heartbeat == timedelta(seconds=10)
     assert (settings.crash_budget, settings.max_body) == (3, None)
+    assert (settings.health_host, settings.health_port) == ("127.0.0.1", None)
+    assert settings.stall_limit == timedelta(seconds=10)
 
 
 def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +40,9 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "SHUTDOWN_GRACE": "0s",
         "MAX_BODY": "1000",
         "CRASH_BUDGET": "5",
+        "HEALTH_HOST": "0.0.0.0",
+        "HEALTH_PORT": "8080",
+        "STALL_LIMIT": "3s",
         "LOG_LEVEL": "debug",
         "LOG_FORMAT": "json",
     }
@@ -50,6 +55,8 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
     assert settings.shutdown_grace == timedelta(0)
     assert (settings.max_body, settings.crash_budget) == (1_000, 5)
     assert (settings.topology, settings.log_format) == ("check", "json")
+    assert (settings.health_host, settings.health_port) == ("0.0.0.0", 8080)
+    assert settings.stall_limit == timedelta(seconds=3)
 
 
 def test_a_file_is_read_and_the_environment_wins(
