@@ -27,7 +27,8 @@ class ConsumerState(StrEnum):
     UNREGISTERED = "unregistered"
     REGISTERED = "registered"
     DRIFTED = "drifted"
-    """Registered, but the broker holds its queue with other arguments than were declared."""
+    """Registered, but the broker holds its queue with other arguments than were declared. That is
+    looked for when a connection or a consumer comes back."""
     SUSPENDED = "suspended"
     """Its kill switch has tripped: it takes no messages, or just one to probe."""
 
