@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.outsider import eventually
 from tests.shop import Handle, Placed, ShopEvents
 from toolkit import ConfigurationError, Context, KillSwitch, Reject, Retry, Service
 from toolkit.testing import ServiceHarness
@@ -61,7 +62,7 @@ async def test_a_dead_server_stops_the_consumer_and_its_return_starts_it(harness
         assert server.calls < 12
         before = server.calls
         await seen.advance("2s")
-        assert server.calls == before + 1  # one probe
+        await eventually(lambda: server.calls == before + 1)  # one probe
         assert service.suspended
         server.is_down = False
         await seen.advance("2s")
