@@ -115,11 +115,28 @@ async def test_a_queue_with_other_arguments_is_named_while_the_other_consumer_go
         assert (problem["name"], problem["state"]) == (QUEUE, "drifted")
         assert "x-max-length should be nothing, the broker has 7" in problem["reason"]
         await Orders(service).placed(OrderPlaced(number=1))
-        await eventually(lambda: other.handled == [1])
+        await eventually(lambda: take.handled == other.handled == [1])
         virtual_host.delete_queue(QUEUE)
         await probe.until("/readyz", 200)
         await Orders(service).placed(OrderPlaced(number=2))
-        await eventually(lambda: take.handled == [2])
+        await eventually(lambda: take.handled == [1, 2])
+
+
+async def test_a_queue_with_other_arguments_keeps_no_other_from_coming_back(
+    amqp_url: str, virtual_host: VirtualHost
+) -> None:
+    """One was replaced and one is gone when the service returns: the second is made again."""
+    take, other = Take(), Other()
+    async with Proxy.before(amqp_url) as proxy, probed(proxy.url, take, other) as (service, _):
+        proxy.close()
+        await eventually(lambda: len(service.missing) == 2)
+        virtual_host.delete_queue(QUEUE)
+        virtual_host.add_queue(QUEUE, x_queue_type="quorum", x_max_length=7)
+        virtual_host.delete_queue("shop.other")
+        proxy.reopen()
+        await eventually(lambda: not service.missing, within=20)
+        await Orders(service).placed(OrderPlaced(number=1))
+        await eventually(lambda: other.handled == [1])
 
 
 async def test_a_queue_that_nobody_may_consume_is_named_while_the_other_consumer_goes_on(

@@ -125,7 +125,7 @@ class MemoryTransport:
             return
         differences: Sequence[Difference] = ()
         try:
-            apply(self._broker, self._topology, self._mode)
+            apply(self._broker, self._topology, self._mode, all_or_nothing=False)
         except TopologyError as error:
             log.error("the topology can't be declared again", error=str(error))
             differences = error.differences

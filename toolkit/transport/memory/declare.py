@@ -12,11 +12,13 @@ from toolkit.transport.memory.refusal import Refusal
 from toolkit.transport.memory.routing import Destination
 
 
-def apply(broker: MemoryBroker, topology: Topology, mode: TopologyMode) -> None:
+def apply(
+    broker: MemoryBroker, topology: Topology, mode: TopologyMode, *, all_or_nothing: bool = True
+) -> None:
     """Makes sure of the topology.
 
-    "declare" creates what is missing, and nothing where anything differs; "check" only looks;
-    "off" does nothing. Raises `TopologyError` with every difference.
+    "declare" creates what is missing, and with `all_or_nothing` nothing where anything differs;
+    "check" only looks; "off" does nothing. Raises `TopologyError` with every difference.
     """
     if mode == "off":
         return
@@ -25,13 +27,15 @@ def apply(broker: MemoryBroker, topology: Topology, mode: TopologyMode) -> None:
     if mode == "check":
         for part in missing:
             findings.add_missing(_kind(part), part.name)
-    findings.raise_if_any()
+    if all_or_nothing:
+        findings.raise_if_any()
     if mode == "declare":
         for part in missing:
             _create(part, broker, findings)
-        findings.raise_if_any()
+        if all_or_nothing:
+            findings.raise_if_any()
         _bind(topology, broker, findings)
-        findings.raise_if_any()
+    findings.raise_if_any()
 
 
 def _parts(topology: Topology) -> tuple[Exchange | Queue, ...]:

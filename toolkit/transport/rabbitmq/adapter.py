@@ -156,16 +156,18 @@ class RabbitTransport:
     def _declaring_link(self) -> Link:
         return self._consuming or self._publishing
 
-    async def _declare(self, connection: OneConnection) -> None:
+    async def _declare(self, connection: OneConnection, *, all_or_nothing: bool = True) -> None:
         async with self._declaring:
             declarer = Declarer(connection, self._declaring_link.version)
-            await declarer.apply(self._topology, self._options.topology)
+            await declarer.apply(
+                self._topology, self._options.topology, all_or_nothing=all_or_nothing
+            )
 
     async def _declare_again(self, connection: OneConnection) -> None:
         """Later differences are reported, not fatal: what still works goes on."""
         differences: Sequence[Difference] = ()
         try:
-            await self._declare(connection)
+            await self._declare(connection, all_or_nothing=False)
         except TopologyError as error:
             log.error("the topology can't be declared again", error=str(error))
             differences = error.differences

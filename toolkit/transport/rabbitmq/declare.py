@@ -99,16 +99,20 @@ class Declarer:
         self._version = version
         self._channel: OpenChannel | None = None
 
-    async def apply(self, topology: Topology, mode: TopologyMode) -> None:
+    async def apply(
+        self, topology: Topology, mode: TopologyMode, *, all_or_nothing: bool = True
+    ) -> None:
         """Makes sure of the topology.
 
-        "declare" creates what is missing; "check" only looks; "off" does nothing. Raises
-        `TopologyError` with every difference and refusal, `ConnectionLostError` when cut.
+        "declare" creates what is missing; "check" only looks; "off" does nothing. With
+        `all_or_nothing` nothing is created where anything differs; without, what differs stands in
+        the way of nothing else. Raises `TopologyError` with every difference and refusal,
+        `ConnectionLostError` when cut.
         """
         findings = Findings()
         try:
             if mode != "off":
-                await self._make_sure(topology, mode, findings)
+                await self._make_sure(topology, mode, findings, all_or_nothing=all_or_nothing)
             for exchange in topology.exchanges:
                 await self._may_publish(exchange.name, findings)
             if topology.queues:
@@ -117,8 +121,10 @@ class Declarer:
             await self.close()
         findings.raise_if_any()
 
-    async def _make_sure(self, topology: Topology, mode: TopologyMode, findings: Findings) -> None:
-        """Looks at everything first: where anything differs, nothing is created."""
+    async def _make_sure(
+        self, topology: Topology, mode: TopologyMode, findings: Findings, *, all_or_nothing: bool
+    ) -> None:
+        """Looks at everything first."""
         missing = []
         for shape in self._shapes(topology):
             if await self._exists(shape):
@@ -127,11 +133,11 @@ class Declarer:
                 missing.append(shape)
             else:
                 findings.add_missing(shape.kind, shape.name)
-        if mode != "declare" or findings.is_any:
+        if mode != "declare" or (all_or_nothing and findings.is_any):
             return
         for shape in missing:
             await self._create(shape, findings)
-        if not findings.is_any:
+        if not (all_or_nothing and findings.is_any):
             for binding in topology.bindings:
                 await self._bind(binding, findings)
 
