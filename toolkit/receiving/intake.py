@@ -72,7 +72,11 @@ class Intake:
             middlewares=middlewares,
         )
         self.pump = Pump(
-            self.queue, self.pipeline.receive, concurrency=consumer.concurrency, clock=clock
+            self.queue,
+            self.pipeline.receive,
+            concurrency=consumer.concurrency,
+            survive=self.pipeline.survive,
+            clock=clock,
         )
         self._subscriber: Subscriber | None = None
         self.is_ending = False

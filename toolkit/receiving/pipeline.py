@@ -33,7 +33,7 @@ from toolkit.receiving.consumer import Consumer, timeout_of
 from toolkit.receiving.context import Context, Sending
 from toolkit.receiving.settlement import HANDLERS_FAULT, Settlement
 from toolkit.receiving.switch import Switch
-from toolkit.receiving.work import Work, key_of
+from toolkit.receiving.work import Key, Work, key_of
 from toolkit.topology.plan import Subscription
 from toolkit.transport.clock import WALL, Clock, expire
 from toolkit.transport.port import Delivery
@@ -94,24 +94,47 @@ class ReceivePipeline:
 
     async def receive(self, delivery: Delivery) -> None:
         """One delivery, from its bytes to its one settlement."""
+        await self._once(delivery, self._outcome)
+
+    async def _once(self, delivery: Delivery, decide: Decide) -> None:
+        """Unless it is finished already, as far as this process knows."""
         key = key_of(delivery)
         if key is None:
-            await self._receive(delivery, self._outcome)
+            await self._receive(delivery, decide)
             return
-        if delivery.is_redelivered and await self._work.is_finished(key):
+        if delivery.is_redelivered and await self._is_old_work(delivery, key):
             self._context(delivery).log.info("finished before its connection was lost")
             delivery.ack()
             return
         self._work.begin(key)
         is_finished = False
         try:
-            is_finished = await self._receive(delivery, self._outcome)
+            is_finished = await self._receive(delivery, decide)
         finally:
             self._work.end(key, is_finished=is_finished)
 
+    async def _is_old_work(self, delivery: Delivery, key: Key) -> bool:
+        try:
+            return await self._work.is_finished(key)
+        except asyncio.CancelledError:
+            delivery.give_back()
+            raise
+
     async def receive_alone(self, delivery: Delivery) -> None:
         """The same for a suspect, which is not sent to the suspects once more."""
-        await self._receive(delivery, self._handled)
+        await self._once(delivery, self._handled)
+
+    def charge_of(self, delivery: Delivery) -> int:
+        """How many earlier deliveries may have killed their process: those that this one survived,
+        because a connection was lost or the message was given back, are no evidence.
+        """
+        key = key_of(delivery)
+        return delivery.earlier_deliveries - (self._work.survived(key) if key else 0)
+
+    def survive(self, delivery: Delivery) -> None:
+        """It came to nothing before it was begun."""
+        if key := key_of(delivery):
+            self._work.survive(key)
 
     async def bury(self, delivery: Delivery, outcome: DeadLetter) -> None:
         """Dead-letters a delivery without handling it."""
@@ -147,7 +170,10 @@ class ReceivePipeline:
 
     async def _outcome(self, delivery: Delivery, context: Context) -> Outcome:
         if delivery.envelope.headers:
-            if delivery.earlier_deliveries > self._crash_budget:
+            if (
+                delivery.earlier_deliveries > self._crash_budget
+                and self.charge_of(delivery) > self._crash_budget
+            ):
                 return QUARANTINE
             if self._policy.rungs and (left := copies.due(delivery, self._clock.now())) is not None:
                 return RetryLater(left, None, counts=False)

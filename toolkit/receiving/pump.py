@@ -15,6 +15,8 @@ from toolkit.transport.clock import WALL, Clock
 from toolkit.transport.port import Delivery
 
 Receive = Callable[[Delivery], Awaitable[None]]
+Survive = Callable[[Delivery], None]
+"""Told of deliveries that come to nothing here: given back, or their channel gone."""
 
 _PAUSE = timedelta(seconds=5)
 """Until a message that the engine could not even dead-letter goes back."""
@@ -26,10 +28,17 @@ class Pump:
     """The workers of one consumer."""
 
     def __init__(
-        self, name: str, receive: Receive, *, concurrency: int, clock: Clock = WALL
+        self,
+        name: str,
+        receive: Receive,
+        *,
+        concurrency: int,
+        survive: Survive = lambda _: None,
+        clock: Clock = WALL,
     ) -> None:
         self._name = name
         self._receive = receive
+        self._survive = survive
         self._concurrency = concurrency
         self._clock = clock
         self._waiting: deque[tuple[int, Delivery]] = deque()
@@ -112,6 +121,7 @@ class Pump:
         while self._waiting:
             _, delivery = self._waiting.popleft()
             delivery.give_back()
+            self._survive(delivery)
         return count
 
     def take_again(self) -> None:
@@ -136,6 +146,7 @@ class Pump:
                 continue  # given back meanwhile
             came, delivery = self._waiting.popleft()
             if not delivery.is_live:
+                self._survive(delivery)
                 continue  # its channel is gone: the broker delivers it again
             self._came[number] = came
             await self._handle(delivery, number)

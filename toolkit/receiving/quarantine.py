@@ -171,7 +171,7 @@ class Quarantine:
         stranger.ack()
 
     async def _hear(self, pipeline: ReceivePipeline, delivery: Delivery) -> None:
-        earlier = delivery.earlier_deliveries
+        earlier = pipeline.charge_of(delivery)
         self._is_hearing = True
         try:
             if earlier >= CHANCES:

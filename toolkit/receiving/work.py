@@ -12,6 +12,8 @@ import asyncio
 from toolkit.messages import headers as wire
 from toolkit.transport.port import Delivery
 
+_GENERATIONS = 4  # of a prefetch, whose deliveries are remembered as survived
+
 Key = str | tuple[str, int]
 
 
@@ -37,6 +39,7 @@ class Work:
         # Two generations, because forgetting a whole one is cheaper than one by one.
         self._finished: set[Key] = set()
         self._finished_before: set[Key] = set()
+        self._survived: dict[Key, int] = {}
 
     async def is_finished(self, key: Key) -> bool:
         """Whether a message that comes again has been dealt with; waits for a run under way."""
@@ -58,7 +61,21 @@ class Work:
         over = self._running.pop(key, None)
         if over is not None:
             over.set()
-        if is_finished:
-            self._finished.add(key)
-            if len(self._finished) >= self._most:
-                self._finished_before, self._finished = self._finished, set()
+        if not is_finished:
+            self.survive(key)
+            return
+        if self._survived:
+            self._survived.pop(key, None)
+        self._finished.add(key)
+        if len(self._finished) >= self._most:
+            self._finished_before, self._finished = self._finished, set()
+
+    def survive(self, key: Key) -> None:
+        """A delivery of it came to nothing, and this process is alive to tell."""
+        if len(self._survived) > self._most * _GENERATIONS:
+            self._survived.clear()  # some went elsewhere; at worst a message has to run alone
+        self._survived[key] = self._survived.get(key, 0) + 1
+
+    def survived(self, key: Key) -> int:
+        """How many of its deliveries didn't kill this process."""
+        return self._survived.get(key, 0)

@@ -64,3 +64,23 @@ async def test_no_more_is_remembered_than_can_be_in_doubt() -> None:
         known = [await work.is_finished(f"m-{past}") for past in range(number + 1)]
         assert all(known[-3:])
         assert sum(known) <= 6
+
+
+def test_what_this_process_survived_is_counted_until_it_is_finished() -> None:
+    """Runs that came to nothing, and deliveries that were never begun."""
+    work = Work(prefetch=3)
+    work.survive(ONE)
+    work.begin(ONE)
+    work.end(ONE, is_finished=False)
+    assert (work.survived(ONE), work.survived(OTHER)) == (2, 0)
+    work.begin(ONE)
+    work.end(ONE, is_finished=True)
+    assert work.survived(ONE) == 0
+
+
+def test_what_went_elsewhere_is_forgotten_in_time() -> None:
+    """There is no end to the messages that others finish."""
+    work = Work(prefetch=3)
+    for number in range(1_000):
+        work.survive(f"m-{number}")
+    assert sum(work.survived(f"m-{number}") for number in range(1_000)) < 20

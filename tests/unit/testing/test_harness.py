@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -478,3 +479,31 @@ async def test_a_harness_that_does_not_run_says_so() -> None:
     """Before and after its block."""
     with pytest.raises(Exception, match="isn't running; use `async with"):
         await ServiceHarness(shop(Handle())).publish(Placed(number=1))
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_cuts_at_any_moment_lose_nothing_and_do_nothing_twice(seed: int) -> None:
+    """As long as the process lives: what outlives its connection is finished once, and no message
+    is held to be the death of anything, however often it was delivered.
+    """
+    random = Random(seed)
+
+    async def dawdle(message: Placed, context: Context) -> None:
+        for _ in range(random.randrange(30)):
+            await asyncio.sleep(0)
+        if random.random() < 0.1:
+            raise Transient(message.number)
+
+    retry = Retry(immediately=5, after=("1s",) * 5)
+    consumer = Handle(dawdle, retry=retry, concurrency=random.randrange(1, 20))
+    async with ServiceHarness(shop(consumer)) as seen:
+        seen.expect(Transient)
+        cuts = random.sample(range(200), 15)  # of 20 deliveries the broker itself makes an end
+        for number in range(200):
+            await seen.publish(Placed(number=number))
+            if number in cuts:
+                seen.drop_connection()
+        await seen.settled()
+        await seen.advance("1m")
+        assert not seen.dead_lettered()
+    assert sorted(consumer.done) == list(range(200))
