@@ -3,23 +3,25 @@
 import asyncio
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 
 from structlog.testing import capture_logs
 
+from tests.outsider import eventually
 from toolkit.health.report import Stall
 from toolkit.health.watchdog import Watchdog
 
 LIMIT = timedelta(milliseconds=200)
 
 
-def hang(watchdog: Watchdog, length: timedelta = timedelta(0)) -> Stall:
-    """Stands still until somebody outside has seen it, and for so long in all."""
+def hang(watchdog: Watchdog, until: Callable[[], bool] = lambda: True) -> Stall:
+    """Stands still until somebody outside has seen it, and something else has happened."""
     seen: list[Stall] = []
     gate = threading.Event()
 
     def look() -> None:
-        while (stall := watchdog.stall) is None or datetime.now(UTC) - stall.since < length:
+        while (stall := watchdog.stall) is None or not until():
             time.sleep(0.001)
         seen.append(stall)
         gate.set()
@@ -49,9 +51,9 @@ async def test_each_stall_is_told_once_with_the_stack_and_so_is_its_end() -> Non
     with capture_logs() as logs:
         async with Watchdog(LIMIT) as watchdog:
             for times in (1, 2):
-                hang(watchdog, 2 * LIMIT)  # it is looked at ten times in each
-                while len(logs) < 2 * times:
-                    await asyncio.sleep(0.001)
+                told = 2 * times - 1
+                hang(watchdog, lambda: len(logs) >= told)  # noqa: B023 - called at once
+                await eventually(lambda: len(logs) > told)  # noqa: B023
     assert [entry["event"] for entry in logs] == [
         "the event loop stands still",
         "the event loop turns again",
