@@ -180,6 +180,9 @@ class Service:
             await self._stack.enter_async_context(self._lifespan(self))
             await self._consume_in_time(transport)
         except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and self._reception is not None:
+                # Told to stop between the first consumer and the last: what runs may end.
+                await self._reception.drain(self.settings.shutdown_grace)
             is_silent = isinstance(error, BrokerUnreachableError)
             await self._close(transport, within=_SHORTLY if is_silent else _GOODBYE)
             raise
@@ -194,9 +197,12 @@ class Service:
             return
         transport = self._transport
         self._become(ServiceState.STOPPING)
-        if self._reception is not None:
-            await self._reception.drain(self.settings.shutdown_grace if grace is None else grace)
-        await self._close(transport, within=_GOODBYE)
+        try:
+            if self._reception is not None:
+                grace = self.settings.shutdown_grace if grace is None else grace
+                await self._reception.drain(grace)
+        finally:
+            await self._close(transport, within=_GOODBYE)
         log.info("service stopped", service=self.name)
 
     async def __aenter__(self) -> Self:
