@@ -8,6 +8,7 @@ from tests.shop import Gate, Handle, Placed, ShopEvents
 from toolkit import Consumer, Context, Service, Settings
 from toolkit.service.connect import by_address
 from toolkit.transport.memory import MemoryBroker, MemoryTransport, broker_named
+from toolkit.transport.memory.clock import let_the_loop_turn
 from toolkit.transport.memory.consume import MemorySubscriber
 from toolkit.transport.port import Delivery, Transport
 
@@ -45,7 +46,7 @@ async def test_a_stop_in_the_middle_of_a_start_lets_handlers_finish() -> None:
     starting = asyncio.create_task(service.start(connect=connect))
     await gate.entered.acquire()
     starting.cancel()
-    await asyncio.sleep(0)
+    await let_the_loop_turn()
     gate.is_open.set()
     await asyncio.wait({starting})
     assert starting.cancelled()
