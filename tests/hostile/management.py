@@ -96,6 +96,10 @@ class VirtualHost:
         """Close every connection of this URL's user, from the broker's side."""
         self._ask("DELETE", f"/api/connections/username/{urlsplit(url).username}")
 
+    def channels(self) -> int:
+        """How many are open here, as the broker's statistics have it."""
+        return len(self._ask("GET", f"/api/vhosts/{self._path}/channels"))
+
     def everything(self) -> list[tuple[str, ...]]:
         """Every exchange, queue and binding, in a form that can be compared."""
         kinds = ("exchanges", "queues", "bindings")
