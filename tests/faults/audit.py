@@ -2,8 +2,9 @@
 
 Receives a siege, hands the report its verdict. A message is lost if it was confirmed and is
 neither handled, nor a dead letter, nor still in a queue; unless its queue was deleted with it. One
-that was handled twice is explained if a fault took the ack of its first time, or the confirm that
-would have kept its publisher from publishing it again.
+that was handled twice is explained if a fault took the ack of an earlier run (or the confirm of the copy
+that was to be tried again), or the confirm that would have kept its publisher from publishing it
+again.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,7 +15,8 @@ from tests.faults.ledger import Handling, kind_of
 from tests.faults.siege import Blow, Siege
 
 ACK_WINDOW = 0.5
-"""Seconds that an ack may need from the handler's return to the broker."""
+"""Seconds from the beginning of a run until its ack, or its copy for a further try, is surely with
+the broker, unless a fault is in the way."""
 
 
 @dataclass
@@ -84,14 +86,15 @@ def _went_with_its_queue(message: str, siege: Siege) -> bool:
 
 def _cause(message: str, times: list[Handling], siege: Siege) -> Blow | None:
     """The fault that took an ack or a confirm of this message."""
-    facts, first, second = siege.facts, times[0].at, times[-1].at
+    facts, second = siege.facts, times[-1].at
+    runs = [run.at for run in facts.begun[message] if run.at < second]
     sent = facts.sending[message]
     known = facts.confirmed.get(message) or facts.unknown.get(message) or second
     for blow in siege.blows:
         if not blow.fault.may_repeat or second < blow.began:
             continue
         over = blow.whole if blow.flowing is None else blow.flowing
-        takes_ack = first + ACK_WINDOW >= blow.began and first <= over
+        takes_ack = any(run + ACK_WINDOW >= blow.began and run <= over for run in runs)
         takes_confirm = known >= blow.began and sent <= over
         if takes_ack or takes_confirm:
             return blow
@@ -122,7 +125,7 @@ def _between(times: list[float], start: float, end: float) -> int:
 
 
 def _longest_gap(times: list[float], start: float, end: float) -> float:
-    """Seconds without a handling, for gaps that begin or end in this time."""
-    first, last = max(bisect_left(times, start) - 1, 0), bisect_right(times, end) + 1
+    """Seconds without a handling, for gaps that end in this time."""
+    first, last = max(bisect_left(times, start) - 1, 0), bisect_right(times, end)
     around = times[first:last]
     return max((b - a for a, b in zip(around, around[1:], strict=False)), default=0.0)

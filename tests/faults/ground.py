@@ -44,9 +44,7 @@ class Ground:
         async with AsyncExitStack() as stack:
             with brokers[0].virtual_host(_HOST):
                 links = [
-                    await stack.enter_async_context(
-                        Link.to(url_of_virtual_host(broker.url, _HOST))
-                    )
+                    await stack.enter_async_context(Link.to(url_of_virtual_host(broker.url, _HOST)))
                     for broker in brokers
                 ]
                 yield cls(version, brokers, links)

@@ -73,7 +73,7 @@ async def lay_siege(
         siege = Siege(ground.version, facts, began=time.monotonic())
         for _ in range(2):
             await crew.publisher(RATE=str(rate / 2))
-        scene = Scene(ground, crew, random.Random(seed), siege.noticed, siege.exits)
+        scene = Scene(ground, crew, random.Random(seed), noticed=siege.noticed, exits=siege.exits)
         await _flows(facts, time.monotonic(), "take")
         for fault in faults:
             siege.blows.append(await _strike(fault, scene, facts, say))

@@ -9,9 +9,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
+
 from tests.faults.ledger import Ledger, own_ledger
 from tests.faults.programs.contracts import Fate, Noted, Placed, Press
-from toolkit import TransportError, PublishError, PublishTimeoutError, Service
+from toolkit import PublishError, PublishTimeoutError, Service, TransportError
 
 _RATE = float(os.environ.get("RATE", "300"))  # messages a second
 _MOST = int(os.environ.get("MOST", "1000000"))  # messages in all
@@ -20,6 +22,8 @@ _BATCH = 20
 _BEHIND = 1.0  # seconds that are caught up with after an outage
 _NOTE_EVERY = 10
 _FAIL_EVERY, _FAIL_ONCE_EVERY = 500, 100
+
+log = structlog.get_logger("publisher")
 
 
 class Pace:
@@ -103,6 +107,7 @@ class Publishing:
 
 
 def _became(error: Exception) -> str:
+    log.warning("not confirmed", error=f"{type(error).__name__}: {error}")
     is_unknown = isinstance(error, PublishTimeoutError | TransportError)
     return "unknown" if is_unknown else "refused"
 

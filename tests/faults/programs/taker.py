@@ -35,6 +35,7 @@ class Note(Consumer[Noted]):
     concurrency = 4
 
     async def handle(self, message: Noted, context: Context) -> None:
+        ledger.write("begun", message.number)
         ledger.write("handled", message.number)
 
 
