@@ -2,14 +2,15 @@
 
 Receives a siege, hands the report its verdict. A message is lost if it was confirmed and is
 neither handled, nor a dead letter, nor still in a queue; unless its queue was deleted with it. One
-that was handled twice is explained if a fault took the ack of an earlier run (or the confirm of the copy
-that was to be tried again), or the confirm that would have kept its publisher from publishing it
-again.
+that was handled twice is explained if a fault took the ack of an earlier run, or the confirm of
+the copy that was to be tried again, or the confirm that would have kept its publisher from
+publishing it once more.
 """
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tests.faults.ledger import Handling, kind_of
 from tests.faults.siege import Blow, Siege
@@ -128,4 +129,4 @@ def _longest_gap(times: list[float], start: float, end: float) -> float:
     """Seconds without a handling, for gaps that end in this time."""
     first, last = max(bisect_left(times, start) - 1, 0), bisect_right(times, end)
     around = times[first:last]
-    return max((b - a for a, b in zip(around, around[1:], strict=False)), default=0.0)
+    return max((b - a for a, b in pairwise(around)), default=0.0)

@@ -12,6 +12,7 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 _CHUNK = 65_536
+_HEARTBEAT = bytes((8, 0, 0, 0, 0, 0, 0, 0xCE))  # AMQP 0-9-1, section 4.2.7
 _FRAME_END = 3  # bytes that are kept back to cut a frame in its middle
 
 
@@ -23,6 +24,7 @@ class Strand:
         self.is_frozen = False
         self.is_doomed = False
         self.was_left = asyncio.Event()
+        self.heartbeats = 0
         self.left_at = 0.0
 
     def cut(self) -> None:
@@ -45,6 +47,7 @@ class Link:
         self._tasks: set[asyncio.Task[None]] = set()
         self.delay = 0.0
         self.is_refusing = False
+        self.refused = 0
         self.url = ""
 
     @classmethod
@@ -75,12 +78,26 @@ class Link:
         for strand in self._strands:
             strand.is_doomed = True
 
+    @property
+    def strands(self) -> list[Strand]:
+        """The connections that services have open."""
+        return [strand for strand in self._strands if not strand.was_left.is_set()]
+
     def freeze(self) -> list[Strand]:
         """Whatever is open now falls silent, and is not closed; what comes later is fine."""
-        strands = [strand for strand in self._strands if not strand.was_left.is_set()]
+        strands = self.strands
         for strand in strands:
             strand.is_frozen = True
         return strands
+
+    def refuse(self) -> None:
+        """Drop every connection, and every further one before the broker hears of it."""
+        self.is_refusing = True
+        self.cut()
+
+    def accept(self) -> None:
+        """Take connections again."""
+        self.is_refusing = False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -88,6 +105,7 @@ class Link:
                 raise ConnectionRefusedError
             there = await asyncio.open_connection(self._parts.hostname, self._parts.port)
         except OSError:
+            self.refused += 1
             writer.transport.abort()
             return
         task = asyncio.current_task()
@@ -128,6 +146,7 @@ class Link:
     ) -> None:
         with suppress(OSError):
             while data := await source.read(_CHUNK):
+                strand.heartbeats += data == _HEARTBEAT
                 if strand.is_frozen:
                     continue  # swallowed
                 if self.delay:

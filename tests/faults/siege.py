@@ -61,7 +61,6 @@ async def lay_siege(
     say: Say,
 ) -> Siege:
     """Two publishers and two takers; each fault once they have got over the one before."""
-    directory.mkdir(parents=True, exist_ok=True)
     facts = Facts(directory)
     async with Crew.hired(
         directory,
