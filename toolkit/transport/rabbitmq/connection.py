@@ -48,6 +48,7 @@ _HANDSHAKE_TIMEOUT = 10.0  # seconds for one node to take us in
 _ABORT_TIMEOUT = 0.3
 _FIRST_PAUSE = 0.2  # seconds, doubled with each failure
 _LONGEST_PAUSE = 30.0
+_KNOCK_WITHIN = 1.0  # seconds until one that has not answered is asked again
 _GLANCE = 0.05  # seconds for an unblocked connection to say that it is
 _GLANCE_EVERY = 0.5
 
@@ -80,6 +81,7 @@ class Link:
         self._connection: OneConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._usable = asyncio.Event()
+        self._has_answered = False
         self.state = State.DISCONNECTED
         self.version: Version = (3, 10)
         self.product = "RabbitMQ"
@@ -115,8 +117,8 @@ class Link:
                 if self.last_problem is None:
                     log.warning("waiting for the broker", error=str(error))
                 self.last_problem = error
-            failures += 1
-            await asyncio.sleep(_pause(failures))
+            failures += self._has_answered
+            await asyncio.sleep(self._pause(failures))
 
     async def ready(self) -> OneConnection:
         """A connection that is up and not blocked, however long that takes."""
@@ -151,6 +153,7 @@ class Link:
     async def _connect(self) -> OneConnection:
         """Each node in turn, once. Raises what the last one gave."""
         self.state = State.CONNECTING
+        self._has_answered = False
         problem: TransportError | None = None
         for url in list(self._urls):
             try:
@@ -167,15 +170,21 @@ class Link:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await connection.connect()
         except asyncio.CancelledError as error:
-            await _give_up(connection)
+            await self._give_up(connection)
             if was_cancelled():
                 raise
             raise connection_error(error, url, connection.farewell) from error
         except (TimeoutError, *LOST) as error:
-            await _give_up(connection)
+            await self._give_up(connection)
             raise connection_error(error, url, connection.farewell) from error
         self._introduce(connection, url)
         return connection
+
+    async def _give_up(self, connection: OneConnection) -> None:
+        """Drops one that never came to be; left alone, it would close itself when collected."""
+        self._has_answered |= connection.frames > 0
+        connection.abort()
+        await connection.close()
 
     def _introduce(self, connection: OneConnection, url: URL) -> None:
         assert connection.transport is not None
@@ -201,19 +210,28 @@ class Link:
             log.info("connection restored", connection=self._purpose, broker=self.address)
 
     async def _reconnect(self) -> OneConnection:
-        failures = 0
+        tries, failures = 0, 0
+        await asyncio.sleep(_backoff(failures))
         while True:
-            await asyncio.sleep(_pause(failures))
             try:
                 return await self._connect()
             except TransportError as error:
-                failures += 1
-                log.warning(
-                    "still disconnected",
-                    connection=self._purpose,
-                    failures=failures,
-                    error=str(error),
-                )
+                tries += 1
+                failures += self._has_answered
+                if tries.bit_count() == 1:  # the first, second, fourth, eighth...
+                    log.warning(
+                        "still disconnected",
+                        connection=self._purpose,
+                        failures=tries,
+                        error=str(error),
+                    )
+            await asyncio.sleep(self._pause(failures))
+
+    def _pause(self, failures: int) -> float:
+        """Backoff is for a broker that is there and can't cope. One that isn't can't be overrun,
+        and everybody waits for it: it is asked every second.
+        """
+        return _backoff(failures) if self._has_answered else random.uniform(0, _KNOCK_WITHIN)
 
     def _take(self, connection: OneConnection) -> None:
         self._connection = connection
@@ -267,12 +285,6 @@ async def _gone(connection: OneConnection) -> None:
         await gone.wait()
 
 
-async def _give_up(connection: OneConnection) -> None:
-    """Drops one that never came to be; left alone, it would try to close itself when collected."""
-    connection.abort()
-    await connection.close()
-
-
 async def _close(connection: OneConnection, within: float) -> None:
     closing = asyncio.ensure_future(connection.close())
     await asyncio.wait({closing}, timeout=within)
@@ -283,7 +295,7 @@ async def _close(connection: OneConnection, within: float) -> None:
         closing.exception()
 
 
-def _pause(failures: int) -> float:
+def _backoff(failures: int) -> float:
     """Full jitter: anything up to an exponentially growing cap.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
