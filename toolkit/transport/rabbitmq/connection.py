@@ -49,6 +49,7 @@ _ABORT_TIMEOUT = 0.3
 _FIRST_PAUSE = 0.2  # seconds, doubled with each failure
 _LONGEST_PAUSE = 30.0
 _KNOCK_WITHIN = 1.0  # seconds until one that has not answered is asked again
+_SILENT_HEARTBEATS = 2  # after which a connection is given up; aiormq waits for more than three
 _GLANCE = 0.05  # seconds for an unblocked connection to say that it is
 _GLANCE_EVERY = 0.5
 
@@ -246,6 +247,7 @@ class Link:
     async def _watch(self, connection: OneConnection) -> None:
         """Returns once the connection is gone; meanwhile notices when it is blocked."""
         gone = asyncio.create_task(_gone(connection))
+        listening = asyncio.create_task(_cut_when_silent(connection))
         try:
             while not gone.done():
                 glance = asyncio.create_task(_unblocked(connection))
@@ -258,6 +260,7 @@ class Link:
                 await asyncio.wait({gone}, timeout=_GLANCE_EVERY)
         finally:
             gone.cancel()
+            listening.cancel()
 
     def _block(self) -> None:
         self.state = State.BLOCKED
@@ -275,6 +278,25 @@ class Link:
 async def _unblocked(connection: OneConnection) -> None:
     if connection.transport is not None:
         await connection.transport.ready()
+
+
+async def _cut_when_silent(connection: OneConnection) -> None:
+    """The broker sends something once a heartbeat at least; a link that carries nothing for two
+    is dead, whatever the socket says. Counted in glances, so that a loop that stands still for a
+    while, and reads nothing meanwhile, doesn't take that for silence.
+    """
+    heartbeat = connection.heartbeat
+    if not heartbeat:
+        return  # switched off
+    glance = min(_GLANCE_EVERY, heartbeat / 8)
+    limit = _SILENT_HEARTBEATS * heartbeat - 2 * glance
+    silence, seen = 0.0, connection.frames
+    while silence < limit:
+        await asyncio.sleep(glance)
+        silence = silence + glance if connection.frames == seen else 0.0
+        seen = connection.frames
+    log.warning("the broker is silent; the connection is given up", heartbeat=heartbeat)
+    connection.abort()
 
 
 async def _gone(connection: OneConnection) -> None:

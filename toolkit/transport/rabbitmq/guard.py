@@ -51,6 +51,11 @@ class GuardedConnection(Connection):
         self._stream.abort()
 
     @property
+    def heartbeat(self) -> float:
+        """Seconds, as its URL says; 0 is none."""
+        return float(self.url.query.get("heartbeat", 0))
+
+    @property
     def frames(self) -> int:
         """How many frames have come from the broker; none means that it never answered."""
         return self._stream.frames
