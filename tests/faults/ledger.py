@@ -115,6 +115,13 @@ class Facts:
         return min(both, default=None)
 
     @property
+    def outstanding(self) -> set[str]:
+        """Being published, with an end that isn't known so far."""
+        return (
+            self.sending.keys() - self.confirmed.keys() - self.refused.keys() - self.unknown.keys()
+        )
+
+    @property
     def pending(self) -> set[str]:
         """Confirmed, and not handled so far."""
         return self.confirmed.keys() - self.handled.keys()

@@ -48,6 +48,7 @@ class Siege:
     left: list[str] = field(default_factory=list)
     noticed: list[float] = field(default_factory=list)
     exits: list[tuple[str, int, float]] = field(default_factory=list)
+    channels: tuple[int, int] = (0, 0)  # open before the first fault, and after the last
     last_exits: list[tuple[str, int]] = field(default_factory=list)
 
 
@@ -74,10 +75,12 @@ async def lay_siege(
             await crew.publisher(RATE=str(rate / 2))
         scene = Scene(ground, crew, random.Random(seed), noticed=siege.noticed, exits=siege.exits)
         await _flows(facts, time.monotonic(), "take")
+        channels = await ground.channels()
         for fault in faults:
             siege.blows.append(await _strike(fault, scene, facts, say))
             await asyncio.sleep(scene.chance.uniform(*_BREATH))
         siege.ended = time.monotonic()
+        siege.channels = channels, await ground.channels()
         await _end(siege, crew, ground, facts)
     return siege
 

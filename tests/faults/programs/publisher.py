@@ -18,6 +18,7 @@ from toolkit import PublishError, PublishTimeoutError, Service, TransportError
 _RATE = float(os.environ.get("RATE", "300"))  # messages a second
 _MOST = int(os.environ.get("MOST", "1000000"))  # messages in all
 _WINDOW = int(os.environ.get("WINDOW", "128"))  # that wait for their confirm at a time
+_IS_PLAIN = "PLAIN" in os.environ  # one kind of message, and none that fails
 _BATCH = 20
 _BEHIND = 1.0  # seconds that are caught up with after an outage
 _NOTE_EVERY = 10
@@ -47,6 +48,8 @@ class Pace:
 
 
 def _fate(number: int) -> Fate:
+    if _IS_PLAIN:
+        return "fine"
     if number % _FAIL_EVERY == 1:
         return "fails"
     return "fails once" if number % _FAIL_ONCE_EVERY == 2 else "fine"
@@ -73,7 +76,7 @@ class Publishing:
 
     async def _one_by_one(self) -> None:
         while (number := await self._pace.number()) is not None:
-            kind = "note" if number % _NOTE_EVERY == 0 else "take"
+            kind = "take" if _IS_PLAIN or number % _NOTE_EVERY else "note"
             name = f"{kind}-{self._ledger.name}-{number}"
             self._ledger.write("sending", name)
             try:
