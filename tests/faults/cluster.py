@@ -19,6 +19,11 @@ from toolkit.testing.broker.node import PrivateNode
 _NODES = 3
 _COOKIE = ".erlang.cookie"
 
+# What a delay has passed on to a queue whose leader dies then is passed on again after this time,
+# in milliseconds; RabbitMQ's default is three minutes, which nobody wants to sit through here.
+_AGAIN_AFTER = 5_000
+_ADVANCED = f"[{{rabbit, [{{dead_letter_worker_publisher_confirm_timeout, {_AGAIN_AFTER}}}]}}].\n"
+
 
 class ClusterNode(PrivateNode):
     """A private node that joins the first one."""
@@ -54,6 +59,7 @@ class ClusterNode(PrivateNode):
 
     def _write_files(self) -> None:
         super()._write_files()
+        (self._directory / "advanced.config").write_text(_ADVANCED)
         if self._first is not None:
             (self._directory / _COOKIE).unlink()
             shutil.copy2(self._first._directory / _COOKIE, self._directory / _COOKIE)

@@ -157,6 +157,7 @@ async def _leader_killed(scene: Scene) -> float:
 async def _leader_back(scene: Scene) -> None:
     while scene.down:
         await scene.ground.start(scene.down.pop())
+    await scene.ground.whole()
 
 
 BROKER_KILLED = Fault("broker killed (SIGKILL) and started", _broker_killed, weight=2)

@@ -25,6 +25,7 @@ QUEUES = (TAKE, NOTE, "taker.suspects", "taker.delay.1s", "taker.parked")
 DEAD = (f"{TAKE}.dead", f"{NOTE}.dead")
 
 _HOST = "siege"
+_CRITICAL = "/api/health/checks/node-is-quorum-critical"
 _ASK = 0.02
 _BACK = 60.0
 
@@ -101,11 +102,19 @@ class Ground:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    async def _asked(self, method: str, path: str) -> httpx.Response:
-        account = urlsplit(self.broker.url)
+    async def whole(self) -> None:
+        """Returns once any node may die without taking a queue along. Raises TimeoutError."""
+        async with asyncio.timeout(_BACK):
+            for broker in self.brokers:
+                while not (await self._asked("GET", _CRITICAL, broker)).is_success:
+                    await asyncio.sleep(_ASK)
+
+    async def _asked(self, method: str, path: str, broker: Broker | None = None) -> httpx.Response:
+        broker = broker or self.broker
+        account = urlsplit(broker.url)
         credentials = (unquote(account.username or ""), unquote(account.password or ""))
         async with httpx.AsyncClient(
-            base_url=self.broker.management_url, auth=credentials, timeout=15
+            base_url=broker.management_url, auth=credentials, timeout=15
         ) as client:
             return await client.request(method, path)
 

@@ -87,7 +87,7 @@ def _sums(sieges: Sequence[Siege], verdicts: Sequence[Verdict]) -> str:
     lost = sum(len(verdict.lost) for verdict in verdicts)
     return (
         f"\n## In all\n\n{total:,} messages confirmed, {blows} faults, {lost} messages lost. "
-        "One in five hundred fails for good and is dead-lettered, one in a hundred fails once and "
+        "One in five hundred fails for good and is dead-lettered, one in fifty fails once and "
         f"comes back after a second.\n\n{_table(head, rows)}"
     )
 

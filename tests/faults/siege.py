@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 
 FLOWS_WITHIN = 60.0  # seconds after which the bench gives up waiting, and says so
 _SETTLED_WITHIN = 90.0
-_GLANCE = 0.05
+_GLANCE, _LOOK = 0.05, 0.2  # seconds between two looks
 _QUIET = 10.0  # seconds without progress after which nothing more is expected
 _BREATH = (0.5, 1.5)  # seconds between two faults
 
@@ -112,7 +112,7 @@ async def _end(siege: Siege, crew: Crew, ground: Ground, facts: Facts) -> None:
     """Publishers end, what is queued is handled, takers end; then what is left is looked at."""
     for publisher in crew.publishers:
         siege.last_exits.append((publisher.name, await publisher.stop()))
-    await _settled(facts)
+    await _settled(ground, facts)
     for taker in crew.takers:
         siege.last_exits.append((taker.name, await taker.stop()))
     facts.update()
@@ -120,12 +120,15 @@ async def _end(siege: Siege, crew: Crew, ground: Ground, facts: Facts) -> None:
     siege.left = await ground.take_all(QUEUES)
 
 
-async def _settled(facts: Facts) -> None:
-    """Returns once nothing further is handled."""
+async def _settled(ground: Ground, facts: Facts) -> None:
+    """Returns once all is handled or dead, or nothing has moved for a while."""
     deadline = time.monotonic() + _SETTLED_WITHIN
-    quiet_since, pending = time.monotonic(), -1
-    while time.monotonic() < min(deadline, quiet_since + _QUIET):
+    moved_at, before = time.monotonic(), -1
+    while time.monotonic() < min(deadline, moved_at + _QUIET):
         facts.update()
-        if len(facts.pending) != pending:
-            quiet_since, pending = time.monotonic(), len(facts.pending)
-        await asyncio.sleep(0.2)
+        pending = len(facts.pending) - sum([await ground.ready(queue) for queue in DEAD])
+        if pending <= 0:
+            return
+        if pending != before:
+            moved_at, before = time.monotonic(), pending
+        await asyncio.sleep(_LOOK)

@@ -1,4 +1,7 @@
-"""Hard cases, one at a time. A message that kills its process is in tests/hostile/test_poison.py."""
+"""Hard cases, one at a time.
+
+A message that kills its process, among innocents, is in tests/hostile/test_poison.py.
+"""
 
 from pathlib import Path
 

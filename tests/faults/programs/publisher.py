@@ -22,7 +22,7 @@ _IS_PLAIN = "PLAIN" in os.environ  # one kind of message, and none that fails
 _BATCH = 20
 _BEHIND = 1.0  # seconds that are caught up with after an outage
 _NOTE_EVERY = 10
-_FAIL_EVERY, _FAIL_ONCE_EVERY = 500, 100
+_FAIL_EVERY, _FAIL_ONCE_EVERY = 500, 50
 
 log = structlog.get_logger("publisher")
 
