@@ -5,6 +5,7 @@ Receives sieges with their verdicts, and the figures of the promises; hands back
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isinf
 from pathlib import Path
 
 from matplotlib import colormaps
@@ -53,7 +54,7 @@ def _faults(verdicts: Sequence[Verdict]) -> str:
             f"{line.lost}",
             f"{line.twice}",
             f"{line.gap:.2f} s",
-            f"{line.flowing:.2f} s",
+            "not in time" if isinf(line.flowing) else f"{line.flowing:.2f} s",
         ]
         for verdict in verdicts
         for line in verdict.lines.values()

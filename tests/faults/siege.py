@@ -80,7 +80,7 @@ async def lay_siege(
             siege.blows.append(await _strike(fault, scene, facts, say))
             await asyncio.sleep(scene.chance.uniform(*_BREATH))
         siege.ended = time.monotonic()
-        siege.channels = channels, await ground.channels()
+        siege.channels = channels, await _channels(ground, channels)
         await _end(siege, crew, ground, facts)
     return siege
 
@@ -118,6 +118,14 @@ async def _end(siege: Siege, crew: Crew, ground: Ground, facts: Facts) -> None:
     facts.update()
     siege.dead = await ground.take_all(DEAD)
     siege.left = await ground.take_all(QUEUES)
+
+
+async def _channels(ground: Ground, before: int) -> int:
+    """How many are open; whoever was struck last may still be opening its own."""
+    deadline = time.monotonic() + _QUIET
+    while (now := await ground.channels()) != before and time.monotonic() < deadline:
+        await asyncio.sleep(_LOOK)
+    return now
 
 
 async def _settled(ground: Ground, facts: Facts) -> None:
