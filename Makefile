@@ -15,7 +15,8 @@ help:
 	@echo "             (BROKER=memory, local, docker or amqp://... picks the broker)"
 	@echo "make test    the whole suite, against a real RabbitMQ; without one, what needs none"
 	@echo "make conformance  hold the broker in memory against each RabbitMQ in 2,000 random scenarios"
-	@echo "make faults  the tests that stop and kill a broker of their own"
+	@echo "make faults  the tests that stop and kill a broker of their own (LONG=1: ten minutes of faults"
+	@echo "             at random, and a page about them in docs/; TOOLKIT_SEED repeats a run)"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
 	@echo "make format  let ruff mend what it can"
 	@echo "make clean   remove .venv and everything generated"
@@ -32,7 +33,11 @@ conformance: bootstrap
 
 # One at a time: each of these stops, kills or starves the broker that it runs on.
 faults: bootstrap
+ifdef LONG
+	$(BIN)/python -m tests.faults
+else
 	$(BIN)/python -m pytest --require-broker --install-broker -m private_broker
+endif
 
 check: bootstrap
 	$(BIN)/ruff check .

@@ -49,6 +49,8 @@ _HANDSHAKE_TIMEOUT = 10.0  # seconds for one node to take us in
 _ABORT_TIMEOUT = 0.3
 _FIRST_PAUSE = 0.2  # seconds, doubled with each failure
 _LONGEST_PAUSE = 30.0
+_KNOCK_WITHIN = 1.0  # seconds until one that has not answered is asked again
+_SILENT_HEARTBEATS = 2  # after which a connection is given up; aiormq waits for more than three
 _GLANCE = 0.05  # seconds for an unblocked connection to say that it is
 _GLANCE_EVERY = 0.5
 
@@ -71,6 +73,7 @@ class Link:
         self._connection: OneConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._usable = asyncio.Event()
+        self._has_answered = False
         self.condition = ConnectionCondition(purpose=purpose, since=WALL.now())
         self.version: Version = (3, 10)
         self.product = "RabbitMQ"
@@ -107,8 +110,8 @@ class Link:
                     log.warning("waiting for the broker", error=str(error))
                 self.last_problem = error
                 self._become(ConnectionState.CONNECTING, str(error))
-            failures += 1
-            await asyncio.sleep(_pause(failures))
+            failures += self._has_answered
+            await asyncio.sleep(self._pause(failures))
 
     async def ready(self) -> OneConnection:
         """A connection that is up and not blocked, however long that takes."""
@@ -143,6 +146,7 @@ class Link:
     async def _connect(self) -> OneConnection:
         """Each node in turn, once. Raises what the last one gave."""
         self._become(ConnectionState.CONNECTING)
+        self._has_answered = False
         problem: TransportError | None = None
         for url in list(self._urls):
             try:
@@ -159,15 +163,21 @@ class Link:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await connection.connect()
         except asyncio.CancelledError as error:
-            await _give_up(connection)
+            await self._give_up(connection)
             if was_cancelled():
                 raise
             raise connection_error(error, url, connection.farewell) from error
         except (TimeoutError, *LOST) as error:
-            await _give_up(connection)
+            await self._give_up(connection)
             raise connection_error(error, url, connection.farewell) from error
         self._introduce(connection, url)
         return connection
+
+    async def _give_up(self, connection: OneConnection) -> None:
+        """Drops one that never came to be; left alone, it would close itself when collected."""
+        self._has_answered |= connection.frames > 0
+        connection.abort()
+        await connection.close()
 
     def _introduce(self, connection: OneConnection, url: URL) -> None:
         assert connection.transport is not None
@@ -191,20 +201,29 @@ class Link:
             log.info("connection restored", connection=self._purpose, broker=self.address)
 
     async def _reconnect(self) -> OneConnection:
-        failures = 0
+        tries, failures = 0, 0
+        await asyncio.sleep(_backoff(failures))
         while True:
-            await asyncio.sleep(_pause(failures))
             try:
                 return await self._connect()
             except TransportError as error:
-                failures += 1
+                tries += 1
+                failures += self._has_answered
                 self._become(ConnectionState.CONNECTING, str(error))
-                log.warning(
-                    "still disconnected",
-                    connection=self._purpose,
-                    failures=failures,
-                    error=str(error),
-                )
+                if tries.bit_count() == 1:  # the first, second, fourth, eighth...
+                    log.warning(
+                        "still disconnected",
+                        connection=self._purpose,
+                        failures=tries,
+                        error=str(error),
+                    )
+            await asyncio.sleep(self._pause(failures))
+
+    def _pause(self, failures: int) -> float:
+        """Backoff is for a broker that is there and can't cope. One that isn't can't be overrun,
+        and everybody waits for it: it is asked every second.
+        """
+        return _backoff(failures) if self._has_answered else random.uniform(0, _KNOCK_WITHIN)
 
     def _become(self, state: ConnectionState, reason: str | None = None) -> None:
         self.condition = self.condition.become(state, at=WALL.now(), reason=reason)
@@ -222,6 +241,7 @@ class Link:
     async def _watch(self, connection: OneConnection) -> None:
         """Returns once the connection is gone; meanwhile notices when it is blocked."""
         gone = asyncio.create_task(_gone(connection))
+        listening = asyncio.create_task(_cut_when_silent(connection))
         try:
             while not gone.done():
                 glance = asyncio.create_task(_unblocked(connection))
@@ -234,6 +254,7 @@ class Link:
                 await asyncio.wait({gone}, timeout=_GLANCE_EVERY)
         finally:
             gone.cancel()
+            listening.cancel()
 
     def _block(self) -> None:
         problem = "the broker blocks publishers: an alarm for memory or disk"
@@ -252,18 +273,31 @@ async def _unblocked(connection: OneConnection) -> None:
         await connection.transport.ready()
 
 
+async def _cut_when_silent(connection: OneConnection) -> None:
+    """The broker sends something once a heartbeat at least; a link that carries nothing for two
+    is dead, whatever the socket says. Counted in glances, so that a loop that stands still for a
+    while, and reads nothing meanwhile, doesn't take that for silence.
+    """
+    heartbeat = connection.heartbeat
+    if not heartbeat:
+        return  # switched off
+    glance = min(_GLANCE_EVERY, heartbeat / 8)
+    limit = _SILENT_HEARTBEATS * heartbeat - 2 * glance
+    silence, seen = 0.0, connection.frames
+    while silence < limit:
+        await asyncio.sleep(glance)
+        silence = silence + glance if connection.frames == seen else 0.0
+        seen = connection.frames
+    log.warning("the broker is silent; the connection is given up", heartbeat=heartbeat)
+    connection.abort()
+
+
 async def _gone(connection: OneConnection) -> None:
     gone = asyncio.Event()
     connection.close_callbacks.add(lambda *_: gone.set())
     transport = connection.transport
     if transport is not None and not transport.connection.is_closed:
         await gone.wait()
-
-
-async def _give_up(connection: OneConnection) -> None:
-    """Drops one that never came to be; left alone, it would try to close itself when collected."""
-    connection.abort()
-    await connection.close()
 
 
 async def _close(connection: OneConnection, within: float) -> None:
@@ -276,7 +310,7 @@ async def _close(connection: OneConnection, within: float) -> None:
         closing.exception()
 
 
-def _pause(failures: int) -> float:
+def _backoff(failures: int) -> float:
     """Full jitter: anything up to an exponentially growing cap.
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/

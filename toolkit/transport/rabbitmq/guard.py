@@ -51,6 +51,16 @@ class GuardedConnection(Connection):
         self._stream.abort()
 
     @property
+    def heartbeat(self) -> float:
+        """Seconds, as its URL says; 0 is none."""
+        return float(self.url.query.get("heartbeat", 0))
+
+    @property
+    def frames(self) -> int:
+        """How many frames have come from the broker; none means that it never answered."""
+        return self._stream.frames
+
+    @property
     def farewell(self) -> str | None:
         """What the broker said when it closed the connection; None if it said nothing."""
         return self._stream.farewell
@@ -80,6 +90,7 @@ class _GuardedTransport(TransportFactory):
     def __init__(self, guard: Callable[[bytes], bytes]) -> None:
         self._guard = guard
         self._writer: asyncio.StreamWriter | None = None
+        self.frames = 0
         self.farewell: str | None = None
 
     def abort(self) -> None:
@@ -98,6 +109,7 @@ class _GuardedTransport(TransportFactory):
 
     def see(self, kind: int, payload: bytes) -> bytes:
         """One frame on its way to the library, as the library may read it."""
+        self.frames += 1
         if kind == _CONTENT_HEADER:
             return self._guard(payload)
         if kind == _METHOD:
