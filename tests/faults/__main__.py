@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import os
 import random
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -94,9 +95,14 @@ def main() -> int:
     minutes = parser.parse_args().minutes
     seed = int(os.environ.get(_SEED) or random.randrange(1_000_000))
     _say(f"{_SEED}={seed}")
-    with tempfile.TemporaryDirectory(prefix="toolkit-faults-") as directory:
-        verdicts = asyncio.run(_all(minutes, seed, Path(directory)))
-    return int(any(verdict.lost or verdict.unexplained for verdict in verdicts))
+    directory = Path(tempfile.mkdtemp(prefix="toolkit-faults-"))
+    verdicts = asyncio.run(_all(minutes, seed, directory))
+    wrong = [message for verdict in verdicts for message in verdict.lost + verdict.unexplained]
+    if wrong:
+        _say(f"Lost, or twice without a reason: {wrong}. All ledgers and logs are in {directory}.")
+        return 1
+    shutil.rmtree(directory)
+    return 0
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ from itertools import pairwise
 from tests.faults.ledger import Handling, kind_of
 from tests.faults.siege import Blow, Siege
 
+QUEUED = 1.0
+"""Seconds that a message may lie in a queue that flows."""
+
 ACK_WINDOW = 0.5
 """Seconds from the beginning of a run until its ack, or its copy for a further try, is surely with
 the broker, unless a fault is in the way."""
@@ -78,10 +81,10 @@ def audit(siege: Siege) -> Verdict:
 
 
 def _went_with_its_queue(message: str, siege: Siege) -> bool:
-    """Whether its queue was deleted after it may have come there."""
-    sent = siege.facts.sending[message]
+    """Whether its queue was deleted while it may have been there."""
+    came = siege.facts.confirmed[message]
     return kind_of(message) == "note" and any(
-        sent < blow.whole for blow in siege.blows if blow.fault.kind == "note"
+        blow.began - QUEUED < came < blow.whole for blow in siege.blows if blow.fault.kind == "note"
     )
 
 

@@ -73,8 +73,10 @@ async def _link_cut(scene: Scene) -> float:
 
 
 async def _link_cut_mid_frame(scene: Scene) -> float:
-    for link in scene.ground.links:
-        link.cut_mid_frame()
+    strands = [strand for link in scene.ground.links for strand in link.cut_mid_frame()]
+    async with asyncio.timeout(_PATIENCE):
+        for strand in strands:
+            await strand.was_left.wait()  # an idle one carries a heartbeat at last
     return time.monotonic()
 
 

@@ -73,10 +73,12 @@ class Link:
         for strand in self._strands:
             strand.cut()
 
-    def cut_mid_frame(self) -> None:
-        """Drop every connection as soon as something passes, before all of it has."""
-        for strand in self._strands:
+    def cut_mid_frame(self) -> list[Strand]:
+        """Drop what is open now as soon as something passes, before all of it has."""
+        strands = self.strands
+        for strand in strands:
             strand.is_doomed = True
+        return strands
 
     @property
     def strands(self) -> list[Strand]:
