@@ -371,6 +371,19 @@ async def test_a_failed_test_shows_the_messages_cause_under_cause() -> None:
     assert told[6] == "      +0s      HearOfIt handled it, run 1"
 
 
+async def test_what_the_broker_gives_up_by_itself_is_in_the_timeline() -> None:
+    """No service ever hears of it."""
+    gate = Gate()
+    consumer = Handle(gate, concurrency=1, prefetch=1, queue=QueueOptions(ttl="5s"))
+    async with ServiceHarness(shop(consumer)) as seen:
+        await seen.publish(Placed(number=1))
+        await gate.entered.acquire()
+        await seen.publish(Placed(number=2))
+        await seen.advance("5s", at_rest=False)
+        assert "the broker dead-lettered it: expired" in seen.timeline
+        gate.is_open.set()
+
+
 # ------------------------------------------------------------------------------ faults
 
 

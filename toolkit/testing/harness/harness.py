@@ -6,7 +6,7 @@ Receives services from a test, hands it what became of messages.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -86,8 +86,8 @@ class ServiceHarness:
         _check(services)
         self.services = services
         self._patience = parse_duration(patience).total_seconds()
-        self._stage = stage_at(broker, services)
-        self._journal = Journal(self._stage.clock.now)
+        self._journal = Journal(self._now)
+        self._stage = stage_at(broker, services, self._journal.tell)
         self._faults = Faults()
         self._transports: list[WatchedTransport] = []
         self._hooks: list[tuple[Service, Callable[[events.MessageEvent], None]]] = []
@@ -98,7 +98,7 @@ class ServiceHarness:
             JsonCodec(),
             Hooks(),
             timeout=_PUBLISH_TIMEOUT,
-            now=self._stage.clock.now,
+            now=self._now,
         )
 
     # ------------------------------------------------------------------------------ life
@@ -307,6 +307,9 @@ class ServiceHarness:
 
         wait = partial(self._until_true)
         return View(f"{kind.__name__.lower()} {name or 'messages'}", look, wait)
+
+    def _now(self) -> datetime:
+        return self._stage.clock.now()
 
     def _named(self, name: str) -> Service | None:
         return next((service for service in self.services if service.name == name), None)

@@ -20,10 +20,12 @@ from toolkit.topology import naming
 from toolkit.topology.plan import rungs_of
 from toolkit.transport.clock import WALL, Clock
 from toolkit.transport.memory import MemoryBroker, MemoryTransport, VirtualClock
+from toolkit.transport.memory.observation import DeadLettered, Observation
 from toolkit.transport.memory.routing import topic_matches
 from toolkit.transport.rabbitmq import RabbitOptions, RabbitTransport
 
 Settle = Callable[[], Awaitable[None]]
+Tell = Callable[[Envelope, str], None]
 
 
 class Stage(Watcher, Protocol):
@@ -52,9 +54,12 @@ class Stage(Watcher, Protocol):
 class MemoryStage:
     """A broker in this process, with a time of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: Sequence[Service], tell: Tell) -> None:
+        self._tell = tell
+        self._queues = {s.queue for service in services for s in service.subscriptions}
         self.clock = VirtualClock(datetime.now(UTC), settle=self._settle)
         self.broker = MemoryBroker(clock=self.clock)
+        self.broker.listeners.append(self._listen)
         self._settle_services: Settle | None = None
 
     def transport(self, service: str, settings: Settings, *, is_consuming: bool) -> Losable:
@@ -79,6 +84,11 @@ class MemoryStage:
 
     def acked(self, queue: str, envelope: Envelope) -> None:
         """See `Watcher`."""
+
+    def _listen(self, observation: Observation) -> None:
+        """What the broker gives up by itself, no service ever hears of."""
+        if isinstance(observation, DeadLettered) and observation.queue in self._queues:
+            self._tell(observation.envelope, f"the broker dead-lettered it: {observation.reason}")
 
     async def _settle(self) -> None:
         if self._settle_services is not None:
@@ -173,13 +183,14 @@ class RabbitStage:
             self._expected[queue, message_id] += 1
 
 
-def stage_at(broker: str | None, services: Sequence[Service]) -> Stage:
-    """The stage for an address; None and `memory://` are a broker of this test alone.
+def stage_at(broker: str | None, services: Sequence[Service], tell: Tell) -> Stage:
+    """The stage for an address; None and `memory://` are a broker of this test alone. `tell` is for
+    what becomes of messages without a service knowing.
 
     Raises `ToolkitError` for an address that is none.
     """
     if broker is None or broker.startswith("memory:"):
-        return MemoryStage()
+        return MemoryStage(services, tell)
     if broker.startswith(("amqp:", "amqps:")):
         return RabbitStage(broker, services)
     raise ToolkitError(
