@@ -8,22 +8,30 @@ without another if that came to an end.
 """
 
 import asyncio
+from zlib import crc32
 
 from toolkit.messages import headers as wire
 from toolkit.transport.port import Delivery
 
 _GENERATIONS = 4  # of a prefetch, whose deliveries are remembered as survived
 
-Key = str | tuple[str, int]
+_BODY = 256  # bytes of a body that are looked at
+
+Key = tuple[str, int, int, int]
 
 
 def key_of(delivery: Delivery) -> Key | None:
-    """What tells one try of a message from another; None where the message has no id."""
+    """What tells one try of a message from all others; None where the message has no id.
+
+    The body is in it because strangers give one id to many messages, and each of those is to be
+    handled.
+    """
     envelope = delivery.envelope
-    message_id = envelope.message_id
-    if message_id is None or wire.ATTEMPTS not in envelope.headers:
-        return message_id
-    return message_id, wire.count(envelope.headers, wire.ATTEMPTS)
+    if envelope.message_id is None:
+        return None
+    headers, body = envelope.headers, envelope.body
+    attempts = wire.count(headers, wire.ATTEMPTS) if wire.ATTEMPTS in headers else 0
+    return envelope.message_id, attempts, len(body), crc32(body[:_BODY])
 
 
 class Work:
