@@ -16,7 +16,8 @@ from tests.faults.ledger import Handling, kind_of
 from tests.faults.siege import Blow, Siege
 
 QUEUED = 1.0
-"""Seconds that a message may lie in a queue that flows."""
+"""Seconds that a message may lie in a queue beyond those that were handled last."""
+_LAST = 20  # handlings before a queue was deleted, by which its backlog is known
 
 ACK_WINDOW = 0.5
 """Seconds from the beginning of a run until its ack, or its copy for a further try, is surely with
@@ -84,8 +85,21 @@ def _went_with_its_queue(message: str, siege: Siege) -> bool:
     """Whether its queue was deleted while it may have been there."""
     came = siege.facts.confirmed[message]
     return kind_of(message) == "note" and any(
-        blow.began - QUEUED < came < blow.whole for blow in siege.blows if blow.fault.kind == "note"
+        blow.began - _backlog(blow, siege) - QUEUED < came < blow.whole
+        for blow in siege.blows
+        if blow.fault.kind == "note"
     )
+
+
+def _backlog(blow: Blow, siege: Siege) -> float:
+    """Seconds that messages had lain in the queue when it was deleted: since those were confirmed
+    that were handled last.
+    """
+    confirmed = siege.facts.confirmed
+    notes = [h for h in siege.facts.handlings if kind_of(h.message) == "note"]
+    before = sorted((h for h in notes if h.at < blow.began), key=lambda handling: handling.at)
+    waited = (blow.began - confirmed.get(h.message, blow.began) for h in before[-_LAST:])
+    return max(waited, default=0.0)
 
 
 def _cause(message: str, times: list[Handling], siege: Siege) -> Blow | None:
