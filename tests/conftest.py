@@ -3,12 +3,14 @@
 Receives the broker that all tests share from there, hands out one that may be stopped and killed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from uuid import uuid4
 
 import pytest
 
+from toolkit.testing import ServiceHarness
 from toolkit.testing.broker import Broker, BrokerNotFoundError, find_broker
 from toolkit.testing.broker.finder import INSTALLING, OWN_WAYS
 from toolkit.testing.broker.search import Way
@@ -22,6 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "private_broker" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("private_broker"))
             item.add_marker(pytest.mark.private_broker)
+
+
+@pytest.fixture(params=["memory", "rabbitmq"])
+def harness(request: pytest.FixtureRequest) -> Callable[..., ServiceHarness]:
+    """The plugin's, on either broker: what holds in memory holds on RabbitMQ, unchanged."""
+    on_rabbitmq = request.param == "rabbitmq"
+    url = request.getfixturevalue("amqp_url") if on_rabbitmq else None
+    return partial(ServiceHarness, broker=url)
 
 
 @pytest.fixture(scope="session")

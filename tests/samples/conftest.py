@@ -5,7 +5,6 @@ yet, and what is around them: databases, a mail server and a customer.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,8 @@ import pytest
 from demo.mail_server import MailServer
 from services.orders.service import OrderDesk
 from tests.samples.wire import Wire
-from tests.samples.world import Harness, Shop, asking, make_desk, make_notifications
+from tests.samples.world import Shop, asking, make_desk, make_notifications
 from toolkit import Service
-from toolkit.testing import ServiceHarness
-
-
-@pytest.fixture(params=["memory", "rabbitmq"])
-def harness(request: pytest.FixtureRequest) -> Harness:
-    """The plugin's, on either broker: what holds in memory holds on RabbitMQ, unchanged."""
-    on_rabbitmq = request.param == "rabbitmq"
-    return partial(
-        ServiceHarness, broker=request.getfixturevalue("amqp_url") if on_rabbitmq else None
-    )
 
 
 @pytest.fixture

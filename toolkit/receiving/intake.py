@@ -30,7 +30,7 @@ log = structlog.get_logger("toolkit.receiving")
 
 
 class Intake:
-    """See the module."""
+    """All that is one consumer's, begun and ended together."""
 
     def __init__(
         self,

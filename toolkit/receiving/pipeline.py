@@ -96,6 +96,26 @@ class ReceivePipeline:
         """One delivery, from its bytes to its one settlement."""
         await self._once(delivery, self._outcome)
 
+    async def receive_alone(self, delivery: Delivery) -> None:
+        """The same for a suspect, which is not sent to the suspects once more."""
+        await self._once(delivery, self._handled)
+
+    def charge_of(self, delivery: Delivery) -> int:
+        """How many earlier deliveries may have killed their process: those that this one survived,
+        because a connection was lost or the message was given back, are no evidence.
+        """
+        key = key_of(delivery)
+        return delivery.earlier_deliveries - (self._work.survived(key) if key else 0)
+
+    def survive(self, delivery: Delivery) -> None:
+        """It came to nothing before it was begun."""
+        if key := key_of(delivery):
+            self._work.survive(key)
+
+    async def bury(self, delivery: Delivery, outcome: DeadLetter) -> None:
+        """Dead-letters a delivery without handling it."""
+        await self._settlement.settle(delivery, self._context(delivery), outcome, 0.0)
+
     async def _once(self, delivery: Delivery, decide: Decide) -> None:
         """Unless it is finished already, as far as this process knows."""
         key = key_of(delivery)
@@ -119,26 +139,6 @@ class ReceivePipeline:
         except asyncio.CancelledError:
             delivery.give_back()
             raise
-
-    async def receive_alone(self, delivery: Delivery) -> None:
-        """The same for a suspect, which is not sent to the suspects once more."""
-        await self._once(delivery, self._handled)
-
-    def charge_of(self, delivery: Delivery) -> int:
-        """How many earlier deliveries may have killed their process: those that this one survived,
-        because a connection was lost or the message was given back, are no evidence.
-        """
-        key = key_of(delivery)
-        return delivery.earlier_deliveries - (self._work.survived(key) if key else 0)
-
-    def survive(self, delivery: Delivery) -> None:
-        """It came to nothing before it was begun."""
-        if key := key_of(delivery):
-            self._work.survive(key)
-
-    async def bury(self, delivery: Delivery, outcome: DeadLetter) -> None:
-        """Dead-letters a delivery without handling it."""
-        await self._settlement.settle(delivery, self._context(delivery), outcome, 0.0)
 
     async def _receive(self, delivery: Delivery, decide: Decide) -> bool:
         """Whether nothing is left to do for it, and nothing under its id is yet to come."""

@@ -86,10 +86,7 @@ class Settlement:
         confirmed for any other reason leaves the original in its queue.
         """
         try:
-            await self._carry_out(delivery, context, outcome, started)
-            return not isinstance(outcome, Quarantine | RetryLater) or (
-                isinstance(outcome, RetryLater) and outcome.counts
-            )
+            return await self._carry_out(delivery, context, outcome, started)
         except (PublishError, TransportError) as error:
             if isinstance(outcome, Ack) and isinstance(error, HANDLERS_FAULT):
                 raise
@@ -99,7 +96,7 @@ class Settlement:
 
     async def _carry_out(
         self, delivery: Delivery, context: Context, outcome: Outcome, started: float
-    ) -> None:
+    ) -> bool:
         match outcome:
             case Ack():
                 if context.held:
@@ -110,6 +107,7 @@ class Settlement:
                     self._hooks.emit(Handled(**context.facts(), seconds=seconds))
             case RetryLater():
                 await self._delay(delivery, context, outcome)
+                return outcome.counts
             case DeadLetter():
                 await self._bury(delivery, context, outcome)
             case Discarded(reason=reason):
@@ -117,6 +115,8 @@ class Settlement:
                 self._hooks.emit(DiscardedByHandler(**context.facts(), reason=reason))
             case Quarantine():
                 await self._suspect(delivery, context)
+                return False
+        return True
 
     async def _release(self, context: Context) -> None:
         """Publishes what the handler held back; all of it, even if one fails."""

@@ -46,15 +46,11 @@ class Switch:
         self._window = Window(policy)
         self._probe: asyncio.Future[bool] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._is_moving = False
+        self.is_busy = False
+        """Whether it is about to suspend or to resume, without time having to pass."""
         self._attached: asyncio.Future[tuple[Pump, Subscriber]] = (
             asyncio.get_running_loop().create_future()
         )
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether it is about to suspend or to resume, without time having to pass."""
-        return self._is_moving
 
     def note(self, phase: int, *, is_failure: bool) -> None:
         """A run that began in this phase has ended."""
@@ -62,7 +58,7 @@ class Switch:
             return
         if self._probe is not None:
             if not self._probe.done():
-                self._is_moving = True
+                self.is_busy = True
                 self._probe.set_result(not is_failure)
             return
         now = self._clock.now()
@@ -85,7 +81,7 @@ class Switch:
         runs, failures = self._window.counts(now)
         self.suspended_since = now
         self.phase += 1
-        self._is_moving = True
+        self.is_busy = True
         self._window.forget()
         self._hooks.emit(
             ConsumerSuspended(
@@ -99,16 +95,24 @@ class Switch:
         self._task = asyncio.create_task(self._recover(), name=f"switch {self._queue}")
 
     async def _recover(self) -> None:
+        try:
+            await self._until_well_again()
+        except Exception:
+            # It stays suspended, and says so: nobody awaits this task.
+            log.exception("the kill switch failed", queue=self._queue, consumer=self._consumer)
+        finally:
+            self.is_busy = False
+
+    async def _until_well_again(self) -> None:
         await self._suspend()
         while True:
-            self._is_moving = False
+            self.is_busy = False
             await self._pause(self._policy.pause)
             if await self._is_well_again():
                 break
             log.warning("the probe failed", queue=self._queue, consumer=self._consumer)
         await self._resume(self._prefetch)
         since, self.suspended_since = self.suspended_since, None
-        self._is_moving = False
         lasted = self._clock.now() - (since or self._clock.now())
         self._hooks.emit(ConsumerResumed(consumer=self._consumer, queue=self._queue, lasted=lasted))
 
@@ -117,21 +121,21 @@ class Switch:
         self._probe = asyncio.get_running_loop().create_future()
         try:
             await self._resume(_PROBE)
-            self._is_moving = False
+            self.is_busy = False
             return await self._probe
         finally:
             self._probe = None
             await self._suspend()
 
     async def _suspend(self) -> None:
-        self._is_moving = True
+        self.is_busy = True
         pump, subscriber = await self._attached
         await subscriber.suspend()
         pump.return_waiting()
         self.phase += 1
 
     async def _resume(self, prefetch: int) -> None:
-        self._is_moving = True
+        self.is_busy = True
         pump, subscriber = await self._attached
         pump.take_again()
         await subscriber.resume(prefetch=prefetch)
@@ -140,7 +144,7 @@ class Switch:
         over = asyncio.Event()
 
         def end() -> None:
-            self._is_moving = True
+            self.is_busy = True
             over.set()
 
         timer = self._clock.call_later(length, end)

@@ -19,8 +19,15 @@ def by_address(service: str, settings: Settings, is_consuming: bool) -> Transpor
     if settings.is_in_memory:
         broker = broker_named(settings.urls[0])
         return MemoryTransport(broker, service=service, topology=settings.topology)
+    return rabbitmq_at(settings.urls, service, settings, is_consuming=is_consuming)
+
+
+def rabbitmq_at(
+    urls: tuple[str, ...], service: str, settings: Settings, *, is_consuming: bool
+) -> RabbitTransport:
+    """A RabbitMQ at these addresses, for which the settings' own are not looked at."""
     options = RabbitOptions(
-        urls=settings.urls,
+        urls=urls,
         service=service,
         heartbeat=settings.heartbeat,
         connect_timeout=settings.connect_timeout,

@@ -78,3 +78,8 @@ class ConsumerCondition:
         """The condition after a change; the same state again only brings its reason up to date."""
         since = self.since if state is self.state else at
         return replace(self, state=state, since=since, reason=reason)
+
+    def register(self, drift: str | None, *, at: datetime) -> Self:
+        """The condition of one that the broker knows; `drift` is how its queue differs."""
+        state = ConsumerState.DRIFTED if drift else ConsumerState.REGISTERED
+        return self.become(state, at=at, reason=drift)

@@ -462,6 +462,65 @@ async def test_a_suspect_that_runs_alone_is_handled_like_any_other() -> None:
     assert incoming.mark == "acked"
 
 
+# ---------------------------------------------------------------------------------- old work
+
+
+async def test_finished_work_that_comes_again_is_acked_and_not_done_again() -> None:
+    """A fresh message under the same id is no old work."""
+    ship = Ship()
+    pipeline = engine(ship, Postbox())
+    await pipeline.receive(delivery())
+    again = delivery()
+    again.is_redelivered = True
+    await pipeline.receive(again)
+    assert len(ship.attempts) == 1
+    assert again.mark == "acked"
+    await pipeline.receive(delivery())
+    assert len(ship.attempts) == 2
+
+
+async def test_a_lap_is_not_the_end_of_a_message() -> None:
+    """The copy that comes back has the same id and count; were it lost in our hands, it would be
+    delivered again, and is to be handled.
+    """
+    ship = Ship(retry=Retry(after=("1s",)))
+    postbox = Postbox()
+    pipeline = engine(ship, postbox)
+    early = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    due = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    await pipeline.receive(delivery(headers={"retry-not-before": early, "attempts": 1}))
+    assert len(postbox.taken) == 1
+    returned = delivery(headers={"retry-not-before": due, "attempts": 1})
+    returned.is_redelivered = True
+    await pipeline.receive(returned)
+    assert ship.attempts == [2]
+
+
+async def test_becoming_a_suspect_is_not_the_end_of_a_message() -> None:
+    """It runs alone, also if it is delivered to that more than once."""
+    ship = Ship()
+    pipeline = engine(ship, Postbox(), crash_budget=3)
+    await pipeline.receive(delivery(headers={"x-delivery-count": 9}))
+    assert not ship.attempts
+    suspect = delivery(headers={"x-delivery-count": 1})
+    suspect.is_redelivered = True
+    await pipeline.receive_alone(suspect)
+    assert ship.attempts == [1]
+
+
+async def test_what_this_process_survived_is_not_charged() -> None:
+    """Deliveries that came to nothing here are no evidence of a crash."""
+    ship = Ship()
+    pipeline, incoming = engine(ship, Postbox(), crash_budget=3), delivery()
+    incoming.envelope.headers["x-delivery-count"] = 5
+    assert pipeline.charge_of(incoming) == 5
+    pipeline.survive(incoming)
+    pipeline.survive(incoming)
+    assert pipeline.charge_of(incoming) == 3
+    await pipeline.receive(incoming)
+    assert ship.attempts == [1]
+
+
 # ---------------------------------------------------------------------------------- middleware
 
 

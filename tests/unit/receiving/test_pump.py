@@ -321,3 +321,22 @@ async def test_an_idle_pump_is_quiet() -> None:
     async with pumping(Bench().receive, concurrency=2) as pump:
         async with asyncio.timeout(1):
             await pump.quiet()
+
+
+@in_virtual_time
+async def test_what_comes_to_nothing_here_is_told() -> None:
+    """What is given back, and what has lost its channel before it was begun."""
+    survived: list[Delivery] = []
+    pump = Pump("shop", Bench().receive, concurrency=1, survive=survived.append)
+    waiting, dead = delivery(), delivery()
+    dead.is_live = False
+    pump.pause()
+    pump.deliver(waiting)
+    assert pump.return_waiting() == 1
+    pump.take_again()
+    pump.deliver(dead)
+    pump.resume()
+    pump.start()
+    await until_nothing_moves()
+    assert survived == [waiting, dead]
+    await pump.stop()

@@ -1,24 +1,23 @@
 """A consumer whose runs nearly all fail stops, waits, tries one, and goes on or waits again."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.outsider import eventually
 from tests.shop import Handle, Placed, ShopEvents
 from toolkit import ConfigurationError, Context, KillSwitch, Reject, Retry, Service
+from toolkit.observability.hooks import Hooks
+from toolkit.receiving.pump import Pump
+from toolkit.receiving.switch import Switch
 from toolkit.testing import ServiceHarness
+from toolkit.transport.clock import WALL
+from toolkit.transport.memory import VirtualClock
+from toolkit.transport.memory.clock import let_the_loop_turn
 
 Harness = Callable[..., ServiceHarness]
-
-
-@pytest.fixture(params=["memory", "rabbitmq"])
-def harness(request: pytest.FixtureRequest) -> Harness:
-    """A harness on either broker."""
-    on_rabbitmq = request.param == "rabbitmq"
-    url = request.getfixturevalue("amqp_url") if on_rabbitmq else None
-    return lambda *services, **options: ServiceHarness(*services, broker=url, **options)
 
 
 class Server:
@@ -153,6 +152,54 @@ async def test_a_suspended_service_stops_like_any_other(harness: Harness) -> Non
         assert service.suspended
         await service.stop()
         assert not service.suspended
+
+
+class Obedient:
+    """A subscriber that does as it is told."""
+
+    async def suspend(self) -> None: ...
+
+    async def resume(self, *, prefetch: int) -> None: ...
+
+
+async def test_a_run_from_before_answers_no_probe() -> None:
+    """It was under way when the switch tripped, so it says nothing of how things stand now."""
+    clock = VirtualClock()
+    pump = Pump("shop.handle", cast(Any, None), concurrency=1)
+    switch = Switch(SWITCH, "Handle", "shop.handle", prefetch=4, hooks=Hooks(), clock=clock)
+    switch.attach(pump, cast(Any, Obedient()))
+    for _ in range(SWITCH.minimum):
+        switch.note(0, is_failure=True)
+    await clock.advance(SWITCH.pause)
+    switch.note(0, is_failure=False)
+    await let_the_loop_turn()
+    assert switch.suspended_since is not None
+    switch.note(switch.phase, is_failure=False)
+    await let_the_loop_turn()
+    assert switch.suspended_since is None
+
+
+class Stubborn:
+    """A subscriber that can't be suspended, and could not know why."""
+
+    async def suspend(self) -> None:
+        raise OSError("not today")
+
+
+async def test_a_switch_that_fails_says_so_and_stays_tripped() -> None:
+    """Nobody awaits it; a consumer that takes nothing must not be a riddle."""
+    hooks = Hooks()
+    pump = Pump("shop.handle", cast(Any, None), concurrency=1)
+    switch = Switch(SWITCH, "Handle", "shop.handle", prefetch=4, hooks=hooks, clock=WALL)
+    switch.attach(pump, cast(Any, Stubborn()))
+    with capture_logs() as logs:
+        for _ in range(SWITCH.minimum):
+            switch.note(0, is_failure=True)
+        await eventually(lambda: not switch.is_busy)
+    assert switch.suspended_since is not None
+    (told,) = logs
+    assert (told["event"], told["queue"]) == ("the kill switch failed", "shop.handle")
+    await switch.stop()
 
 
 @pytest.mark.parametrize(

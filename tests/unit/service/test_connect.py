@@ -6,6 +6,7 @@ from tests.shop import Handle, Placed, ShopEvents, shop
 from toolkit import Retry, Service, Settings
 from toolkit.service.connect import by_address
 from toolkit.transport.memory import MemoryTransport
+from toolkit.transport.memory.clock import let_the_loop_turn
 from toolkit.transport.rabbitmq import RabbitTransport
 
 
@@ -26,7 +27,7 @@ async def test_services_at_different_addresses_do_not() -> None:
     told = Service("shop", producers=[ShopEvents], settings=Settings(amqp_url="memory://two"))
     async with shop("memory://one", heard), told:
         await ShopEvents(told).placed(Placed(number=7))
-        await asyncio.sleep(0.01)
+        await let_the_loop_turn()
     assert heard.done == []
 
 

@@ -62,7 +62,7 @@ async def test_a_stop_that_is_cancelled_leaves_nothing_open() -> None:
     await service.start()
     await gate.entered.acquire()
     stopping = asyncio.create_task(service.stop(timedelta(hours=1)))
-    await asyncio.sleep(0.01)
+    await let_the_loop_turn()
     stopping.cancel()
     await asyncio.wait({stopping})
     assert not service.is_running

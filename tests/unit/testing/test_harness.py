@@ -15,25 +15,19 @@ from toolkit import (
     Context,
     Discard,
     HandlerTimeoutError,
+    MessageTooLargeError,
     QueueOptions,
     RefusedError,
     Reject,
     Retry,
     Service,
+    Settings,
     UndecodableError,
     UnroutableError,
 )
 from toolkit.testing import NotSettledError, ServiceHarness
 
 Harness = Callable[..., ServiceHarness]
-
-
-@pytest.fixture(params=["memory", "rabbitmq"])
-def harness(request: pytest.FixtureRequest) -> Harness:
-    """A harness on either broker."""
-    on_rabbitmq = request.param == "rabbitmq"
-    url = request.getfixturevalue("amqp_url") if on_rabbitmq else None
-    return lambda *services, **options: ServiceHarness(*services, broker=url, **options)
 
 
 class Transient(Exception):
@@ -429,6 +423,20 @@ async def test_a_producers_publish_can_be_refused_or_returned(harness: Harness) 
             await ShopEvents(service).ship(Ship(number=1))
         await seen.settled()
         assert [r.fate for r in seen.published(Placed)] == ["refused", "refused", "confirmed"]
+
+
+async def test_a_body_over_the_limit_is_a_refused_publish() -> None:
+    """It was certainly not sent, so its fate is known."""
+    service = Service(
+        "shop",
+        consumers=[Handle()],
+        producers=[ShopEvents],
+        settings=Settings(amqp_url="memory://"),
+    )
+    async with ServiceHarness(service) as seen:
+        with pytest.raises(MessageTooLargeError):
+            await ShopEvents(service).placed(Placed(number=1), headers={"long": "x" * 200_000})
+        assert seen.published(Placed).only.fate == "refused"
 
 
 async def test_a_lost_connection_is_mended_and_what_was_held_comes_again(harness: Harness) -> None:

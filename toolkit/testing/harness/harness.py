@@ -305,8 +305,7 @@ class ServiceHarness:
             found = [r for r in found if name in (None, r.type) and _is_by(r, by)]
             return [r.read_by(decode) for r in found] if decode else found
 
-        wait = partial(self._until_true)
-        return View(f"{kind.__name__.lower()} {name or 'messages'}", look, wait)
+        return View(f"{kind.__name__.lower()} {name or 'messages'}", look, self._until_true)
 
     def _now(self) -> datetime:
         return self._stage.clock.now()

@@ -7,7 +7,7 @@ hands records to views and to the timeline.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard
 
 from toolkit.errors import UndecodableError
 from toolkit.messages.codec import Codec
@@ -24,8 +24,6 @@ from toolkit.testing.harness.record import (
     Record,
     Retried,
 )
-
-R = TypeVar("R", bound=Record[Any])
 
 _BEYOND_HANDLING = ("undecodable", "unhandled", "crashed")
 

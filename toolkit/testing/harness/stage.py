@@ -13,6 +13,7 @@ from typing import Protocol
 from toolkit.errors import ToolkitError
 from toolkit.messages.envelope import Envelope
 from toolkit.messages.outgoing import Publication
+from toolkit.service.connect import rabbitmq_at
 from toolkit.service.service import Service
 from toolkit.service.settings import Settings
 from toolkit.testing.harness.watch import Losable, WatchedTransport, Watcher
@@ -22,7 +23,6 @@ from toolkit.transport.clock import WALL, Clock
 from toolkit.transport.memory import MemoryBroker, MemoryTransport, VirtualClock
 from toolkit.transport.memory.observation import DeadLettered, Observation
 from toolkit.transport.memory.routing import topic_matches
-from toolkit.transport.rabbitmq import RabbitOptions, RabbitTransport
 
 Settle = Callable[[], Awaitable[None]]
 Tell = Callable[[Envelope, str], None]
@@ -118,14 +118,7 @@ class RabbitStage:
 
     def transport(self, service: str, settings: Settings, *, is_consuming: bool) -> Losable:
         """See `Stage`."""
-        options = RabbitOptions(
-            urls=(self._url,),
-            service=service,
-            heartbeat=settings.heartbeat,
-            connect_timeout=settings.connect_timeout,
-            topology=settings.topology,
-        )
-        return RabbitTransport(options, is_consuming=is_consuming)
+        return rabbitmq_at((self._url,), service, settings, is_consuming=is_consuming)
 
     async def is_at_rest(
         self, services: Sequence[Service], transports: Iterable[WatchedTransport]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
 
-from toolkit.errors import PublishError, RefusedError, UnroutableError
+from toolkit.errors import MessageTooLargeError, PublishError, RefusedError, UnroutableError
 from toolkit.messages.envelope import Envelope
 from toolkit.messages.outgoing import Publication
 from toolkit.testing.harness.fault import Faults
@@ -152,7 +152,7 @@ class WatchedTransport:
         except UnroutableError:
             fate = "returned"
             raise
-        except RefusedError:
+        except (RefusedError, MessageTooLargeError):
             fate = "refused"
             raise
         finally:

@@ -149,8 +149,7 @@ class MemorySubscriber:
             self._become_registered()
 
     def _become_registered(self) -> None:
-        state = ConsumerState.DRIFTED if self._drift else ConsumerState.REGISTERED
-        self._become(state, self._drift)
+        self.condition = self.condition.register(self._drift, at=self._broker.clock.now())
 
     def _become(self, state: ConsumerState, reason: str | None) -> None:
         now = self._broker.clock.now()

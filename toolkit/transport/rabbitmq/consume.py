@@ -113,8 +113,7 @@ class RabbitSubscriber:
             self._become_registered()
 
     def _become_registered(self) -> None:
-        state = ConsumerState.DRIFTED if self._drift else ConsumerState.REGISTERED
-        self._become(state, self._drift)
+        self.condition = self.condition.register(self._drift, at=WALL.now())
 
     def _become(self, state: ConsumerState, reason: str | None) -> None:
         self.condition = self.condition.become(state, at=WALL.now(), reason=reason)
