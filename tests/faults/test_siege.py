@@ -39,8 +39,8 @@ async def test_nothing_is_lost_on_one_node(ground: Ground, tmp_path: Path) -> No
 
 
 async def test_nothing_is_lost_when_the_leader_dies(cluster: Ground, tmp_path: Path) -> None:
-    """Twice the node that leads the queue is killed; another one leads it soon."""
-    siege, verdict = await besieged(cluster, [LEADER_KILLED, LEADER_KILLED], tmp_path)
+    """Four times the node that leads the queue is killed; another one leads it soon."""
+    siege, verdict = await besieged(cluster, [LEADER_KILLED] * 4, tmp_path)
     assert verdict.lost == []
     assert verdict.unexplained == []
     assert all(

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
 from tests.hostile.management import VirtualHost
 from tests.hostile.proxy import Proxy
 from tests.hostile.shop import Audited, OrderPlaced, Orders, ShipOrder, Shouted, shop_service
-from tests.hostile.waiting import answer
+from tests.hostile.waiting import answer, eventually
 from tests.hostile.wire import Wire
 from toolkit import (
     ContractError,
@@ -109,6 +110,31 @@ async def test_a_full_queue_refuses_and_many_says_which(
     assert {type(failure.error) for failure in report.failures} == {RefusedError}
     assert report.confirmed == 200 - len(refused)
     assert set(numbers_in(wire, ALL)) == set(range(200)) - refused
+
+
+async def test_a_channel_that_was_told_no_is_replaced_once_it_is_idle(
+    orders: Orders, wire: Wire, virtual_host: VirtualHost
+) -> None:
+    """What is under way on it meanwhile, to another queue, is confirmed and arrives once."""
+    virtual_host.delete_queue(ALL)
+    virtual_host.add_queue(ALL, x_queue_type="classic", x_max_length=1, x_overflow="reject-publish")
+    virtual_host.bind(ALL, "orders.placed")
+    virtual_host.add_queue("others", x_queue_type="quorum")
+    virtual_host.bind("others", "orders.shouted")
+    service: Any = orders.sending._hand_over.__self__  # type: ignore[attr-defined]
+    publisher = service._transport._publisher
+    first = publisher._channel
+    full, free = await asyncio.gather(
+        orders.placed.many((OrderPlaced(number=n) for n in range(100)), window=20),
+        orders.shouted.many((Shouted(number=n) for n in range(100)), window=20),
+    )
+    assert full.failures
+    assert free.confirmed == 100
+    assert sorted(numbers_in(wire, "others")) == list(range(100))
+    await orders.shouted(Shouted(number=100))
+    await eventually(lambda: not first.is_open)
+    assert publisher._channel is not first
+    assert publisher._channel.is_open
 
 
 async def test_many_reports_each_failure_by_its_position(orders: Orders, wire: Wire) -> None:

@@ -2,15 +2,17 @@
 
 Receives `Publication`s from the engine, hands them to a channel of the publishing connection.
 
-Three rules of the broker shape this file. A publish to a missing exchange closes the channel and
+Four rules of the broker shape this file. A publish to a missing exchange closes the channel and
 takes every outstanding confirm along, so innocents are published again and suspects get a
 channel of their own. A lost connection leaves the fate of a message unknown, so it is published
-again under its id. A return is matched to its publish by message id, so two with one id are
-never outstanding together.
+again under its id. A channel that first publishes to a quorum queue while it has no leader is told
+no ever after (seen on 3.10), so one that was told no is replaced. A return is matched to its
+publish by message id, so two with one id are never outstanding together.
 """
 
 import asyncio
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypedDict
@@ -40,6 +42,7 @@ _CONTENT_HEADER_OVERHEAD = 8 + 12  # bytes of the frame, and of class, weight an
 _BEFORE_NEXT_TRY = 0.05  # seconds, until the connection's watch has seen that it is gone
 _EXCHANGE = re.compile(r"exchange '(?P<name>[^']*)' in vhost")
 _DEFAULT_EXCHANGE = "amq.default"  # what the broker calls the nameless one when it refuses
+_REPLACED_EVERY = 1.0  # seconds at least, for a channel that is told no: the queue may be full
 _HOPELESS_AFTER = 2  # lost channels, alone on one, until a publish is held to be their cause
 
 
@@ -69,6 +72,9 @@ class Publisher:
         self._link = link
         self._channel: OpenChannel | None = None
         self._apart: OpenChannel | None = None
+        self._using: Counter[OpenChannel] = Counter()
+        self._kept_until = 0.0
+        self._closing: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._one_suspect_at_a_time = asyncio.Lock()
         self._outstanding: dict[str, asyncio.Event | None] = {}
@@ -122,8 +128,7 @@ class Publisher:
                 if attempt.is_suspect:
                     await self._alone(publication, properties, attempt)
                 else:
-                    channel = await self._shared_channel()
-                    await self._on_channel(channel.wire, publication, properties, attempt)
+                    await self._among_others(publication, properties, attempt)
                 return
             except _ChannelRefusedError as error:
                 self._suspect(publication, attempt, error)
@@ -132,6 +137,36 @@ class Publisher:
                 # message over which the broker closes the connection.
                 await asyncio.sleep(_BEFORE_NEXT_TRY * 2 ** min(attempt.connections_lost, 6))
                 attempt.connections_lost += 1
+
+    async def _among_others(
+        self, publication: Publication, properties: RawProperties, attempt: _Attempt
+    ) -> None:
+        """On the channel that all share; once it is replaced, the last to use it closes it."""
+        channel = await self._shared_channel()
+        self._using[channel] += 1
+        try:
+            await self._on_channel(channel.wire, publication, properties, attempt)
+        except RefusedError:
+            self._replace(channel)
+            raise
+        finally:
+            self._using[channel] -= 1
+            if not self._using[channel]:
+                del self._using[channel]
+                if channel is not self._channel and channel.is_open:
+                    self._close_aside(channel)
+
+    def _replace(self, channel: OpenChannel) -> None:
+        """The next publish opens another one; what is under way on this one goes on."""
+        now = asyncio.get_running_loop().time()
+        if channel is self._channel and now >= self._kept_until:
+            self._kept_until = now + _REPLACED_EVERY
+            self._channel = None
+
+    def _close_aside(self, channel: OpenChannel) -> None:
+        closing = asyncio.create_task(channel.close(), name="close a replaced channel")
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _suspect(
         self, publication: Publication, attempt: _Attempt, error: _ChannelRefusedError
