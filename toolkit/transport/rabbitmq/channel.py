@@ -2,14 +2,16 @@
 
 Receives a connection, hands channels to declaring, publishing and consuming. A call is never
 cancelled in the middle, because that closes the channel under everybody else; it is left to
-itself, on a channel that is thrown away.
+itself, on a channel that is thrown away. The channels are aiormq's, opened without aio-pika's
+around them: of each of those, something stays with the connection until that closes.
 """
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractChannel
 from aiormq.channel import Channel as WireChannel
 
 from toolkit.errors import ConnectionLostError
@@ -48,27 +50,26 @@ def _retrieve(task: "asyncio.Future[Any]") -> None:
 class OpenChannel:
     """A channel, and an event that is set once it is gone."""
 
-    def __init__(self, channel: AbstractChannel, wire: WireChannel) -> None:
-        self._channel = channel
+    def __init__(self, wire: WireChannel) -> None:
         self.wire = wire
         self.gone = asyncio.Event()
         self.reason: BaseException | None = None
-        channel.close_callbacks.add(self._on_close)
+        wire.closing.add_done_callback(self._on_close)
 
     @property
     def is_open(self) -> bool:
         """Whether calls on it can reach the broker."""
         return not self.gone.is_set() and not self.wire.is_closed
 
-    def _on_close(self, _: object, reason: BaseException | None) -> None:
-        self.reason = reason
+    def _on_close(self, closing: "asyncio.Future[Any]") -> None:
+        self.reason = None if closing.cancelled() else closing.exception()
         self.gone.set()
 
     async def close(self) -> None:
         """Tells the broker, unless it is gone; everything sent before has then been handled."""
         if self.is_open:
             try:
-                await answered(_closed(self._channel), "closing a channel", within=_CLOSE_TIMEOUT)
+                await answered(self.wire.close(), "closing a channel", within=_CLOSE_TIMEOUT)
             except ConnectionLostError:
                 pass  # gone is what was wanted
         self.gone.set()
@@ -77,9 +78,7 @@ class OpenChannel:
 async def open_channel(connection: AbstractConnection) -> OpenChannel:
     """A new channel with confirms, on which an unroutable publish raises."""
     try:
-        channel = connection.channel(publisher_confirms=True, on_return_raises=True)
-        await answered(_initialized(channel), "opening a channel")
-        wire = await channel.get_underlay_channel()
+        wire = await answered(_opened(connection), "opening a channel")
         assert isinstance(wire, WireChannel)
     except asyncio.CancelledError:
         if was_cancelled():
@@ -87,12 +86,12 @@ async def open_channel(connection: AbstractConnection) -> OpenChannel:
         raise ConnectionLostError("the connection was lost while a channel was opened") from None
     except LOST as error:
         raise call_error(error, "opening a channel") from error
-    return OpenChannel(channel, wire)
+    return OpenChannel(wire)
 
 
-async def _closed(channel: AbstractChannel) -> None:
-    await channel.close()
-
-
-async def _initialized(channel: AbstractChannel) -> None:
-    await channel.initialize()
+async def _opened(connection: AbstractConnection) -> AbstractChannel:
+    if connection.transport is None:
+        raise ConnectionLostError("the connection was lost before a channel was opened")
+    return await connection.transport.connection.channel(
+        publisher_confirms=True, on_return_raises=True
+    )
