@@ -145,11 +145,12 @@ class Pump:
             if not self._waiting:
                 continue  # given back meanwhile
             came, delivery = self._waiting.popleft()
-            if not delivery.is_live:
-                self._survive(delivery)
-                continue  # its channel is gone: the broker delivers it again
-            self._came[number] = came
-            await self._handle(delivery, number)
+            if delivery.is_live:
+                self._came[number] = came
+                await self._handle(delivery, number)
+            else:
+                self._survive(delivery)  # its channel is gone: the broker delivers it again
+            del delivery  # an idle worker must not hold the last message, nor its connection
 
     async def _handle(self, delivery: Delivery, number: int) -> None:
         self._running += 1
