@@ -12,11 +12,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from tests.faults.fault import HEARTBEAT, LINK_FROZEN
 from tests.faults.ledger import Handling, kind_of
 from tests.faults.siege import Blow, Siege
 
 QUEUED = 1.0
 """Seconds that a message may lie in a queue beyond those that were handled last."""
+_UNNOTICED = 3 * HEARTBEAT
+"""Seconds until the broker, too, has given up a connection that was frozen. Until then it holds,
+for a consumer that is no more, what it has handed out.
+"""
 _LAST = 20  # handlings before a queue was deleted, by which its backlog is known
 
 ACK_WINDOW = 0.5
@@ -85,7 +90,7 @@ def _went_with_its_queue(message: str, siege: Siege) -> bool:
     """Whether its queue was deleted while it may have been there."""
     came = siege.facts.confirmed[message]
     return kind_of(message) == "note" and any(
-        blow.began - _backlog(blow, siege) - QUEUED < came < blow.whole
+        blow.began - max(_backlog(blow, siege), _held(blow, siege)) - QUEUED < came < blow.whole
         for blow in siege.blows
         if blow.fault.kind == "note"
     )
@@ -100,6 +105,19 @@ def _backlog(blow: Blow, siege: Siege) -> float:
     before = sorted((h for h in notes if h.at < blow.began), key=lambda handling: handling.at)
     waited = (blow.began - confirmed.get(h.message, blow.began) for h in before[-_LAST:])
     return max(waited, default=0.0)
+
+
+def _held(blow: Blow, siege: Siege) -> float:
+    """Seconds that messages may have been with a consumer behind a frozen link, if one was."""
+    frozen = (other for other in siege.blows if other.fault is LINK_FROZEN)
+    return max(
+        (
+            blow.began - other.began
+            for other in frozen
+            if other.began < blow.began < other.whole + _UNNOTICED
+        ),
+        default=0.0,
+    )
 
 
 def _cause(message: str, times: list[Handling], siege: Siege) -> Blow | None:
