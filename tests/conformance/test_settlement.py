@@ -18,6 +18,12 @@ DEAD = "shop.handle.dead"
 SECOND = timedelta(seconds=1)
 
 
+@pytest.fixture(autouse=True, params=["fast", "plain"])
+def lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row holds on both lanes; the broker in memory has none, and passes twice."""
+    monkeypatch.setenv("TOOLKIT_LANE", request.param)
+
+
 class Transient(Exception):
     """Another try may help."""
 

@@ -32,5 +32,6 @@ def rabbitmq_at(
         heartbeat=settings.heartbeat,
         connect_timeout=settings.connect_timeout,
         topology=settings.topology,
+        lane=settings.lane,
     )
     return RabbitTransport(options, is_consuming=is_consuming)

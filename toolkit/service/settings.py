@@ -5,7 +5,7 @@ at once, and none repeats a secret.
 """
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -69,8 +69,9 @@ class Settings(BaseSettings):
     `amqp_url` may name several nodes of a cluster, separated by commas, or `memory://`: a broker
     in this process, shared by all its services. Durations are written
     like "30s"; `max_body` is in bytes. Without a `health_port` health is told to nobody;
-    `stall_limit` is how long the event loop may stand still. Raises `SettingsError` with every
-    problem.
+    `stall_limit` is how long the event loop may stand still. `lane="plain"` sends every message
+    through aio-pika, several times slower, for comparison or if the fast lane is in doubt. Raises
+    `SettingsError` with every problem.
     """
 
     model_config = SettingsConfigDict(
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
         "amqp://guest:guest@localhost/"
     )
     topology: TopologyMode = "declare"
+    lane: Literal["fast", "plain"] = "fast"
     connect_timeout: PositiveLength = timedelta(seconds=30)
     heartbeat: Annotated[Length, AfterValidator(_is_heartbeat)] = timedelta(seconds=10)
     publish_timeout: PositiveLength = timedelta(seconds=30)

@@ -32,6 +32,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
     variables = {
         "AMQP_URL": ADDRESS,
         "TOPOLOGY": "check",
+        "LANE": "plain",
         "CONNECT_TIMEOUT": "2s",
         "HEARTBEAT": "5s",
         "PUBLISH_TIMEOUT": "1m30s",
@@ -53,6 +54,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
     assert settings.shutdown_grace == timedelta(0)
     assert (settings.max_body, settings.crash_budget) == (1_000, 5)
     assert (settings.topology, settings.log_format) == ("check", "json")
+    assert settings.lane == "plain"
     assert (settings.health_host, settings.health_port) == ("0.0.0.0", 8081)
     assert settings.stall_limit == timedelta(seconds=3)
 

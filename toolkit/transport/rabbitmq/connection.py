@@ -51,7 +51,6 @@ _FIRST_PAUSE = 0.2  # seconds, doubled with each failure
 _LONGEST_PAUSE = 30.0
 _KNOCK_WITHIN = 1.0  # seconds until one that has not answered is asked again
 _SILENT_HEARTBEATS = 2  # after which a connection is given up; aiormq waits for more than three
-_GLANCE = 0.05  # seconds for an unblocked connection to say that it is
 _GLANCE_EVERY = 0.5
 
 
@@ -159,6 +158,7 @@ class Link:
 
     async def _connect_to(self, url: URL) -> OneConnection:
         connection = self._connection_class(url, client_properties={"connection_name": self.name})
+        connection.is_fast = self._options.lane == "fast"
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await connection.connect()
@@ -175,7 +175,7 @@ class Link:
 
     async def _give_up(self, connection: OneConnection) -> None:
         """Drops one that never came to be; left alone, it would close itself when collected."""
-        self._has_answered |= connection.frames > 0
+        self._has_answered |= connection.chunks > 0
         connection.abort()
         await connection.close()
 
@@ -229,6 +229,7 @@ class Link:
         self.condition = self.condition.become(state, at=WALL.now(), reason=reason)
 
     def _take(self, connection: OneConnection) -> None:
+        connection.stream.on_blocked = self._block
         self._connection = connection
         self._become(ConnectionState.CONNECTED)
         self._usable.set()
@@ -239,38 +240,23 @@ class Link:
         self._usable.clear()
 
     async def _watch(self, connection: OneConnection) -> None:
-        """Returns once the connection is gone; meanwhile notices when it is blocked."""
-        gone = asyncio.create_task(_gone(connection))
+        """Returns once the connection is gone."""
         listening = asyncio.create_task(_cut_when_silent(connection))
         try:
-            while not gone.done():
-                glance = asyncio.create_task(_unblocked(connection))
-                await asyncio.wait({gone, glance}, timeout=_GLANCE, return_when="FIRST_COMPLETED")
-                if not glance.done() and not gone.done():
-                    self._block()
-                    await asyncio.wait({gone, glance}, return_when="FIRST_COMPLETED")
-                    self._unblock()
-                glance.cancel()
-                await asyncio.wait({gone}, timeout=_GLANCE_EVERY)
+            await _gone(connection)
         finally:
-            gone.cancel()
             listening.cancel()
 
-    def _block(self) -> None:
-        problem = "the broker blocks publishers: an alarm for memory or disk"
-        self._become(ConnectionState.BLOCKED, problem)
-        self._usable.clear()
-        log.warning(problem, broker=self.address)
-
-    def _unblock(self) -> None:
-        self._become(ConnectionState.CONNECTED)
-        self._usable.set()
-        log.info("the broker takes messages again", broker=self.address)
-
-
-async def _unblocked(connection: OneConnection) -> None:
-    if connection.transport is not None:
-        await connection.transport.ready()
+    def _block(self, is_blocked: bool) -> None:  # noqa: FBT001 - as `Stream.on_blocked`
+        if is_blocked:
+            problem = "the broker blocks publishers: an alarm for memory or disk"
+            self._become(ConnectionState.BLOCKED, problem)
+            self._usable.clear()
+            log.warning(problem, broker=self.address)
+        elif self._connection is not None:
+            self._become(ConnectionState.CONNECTED)
+            self._usable.set()
+            log.info("the broker takes messages again", broker=self.address)
 
 
 async def _cut_when_silent(connection: OneConnection) -> None:
@@ -283,11 +269,11 @@ async def _cut_when_silent(connection: OneConnection) -> None:
         return  # switched off
     glance = min(_GLANCE_EVERY, heartbeat / 8)
     limit = _SILENT_HEARTBEATS * heartbeat - 2 * glance
-    silence, seen = 0.0, connection.frames
+    silence, seen = 0.0, connection.chunks
     while silence < limit:
         await asyncio.sleep(glance)
-        silence = silence + glance if connection.frames == seen else 0.0
-        seen = connection.frames
+        silence = silence + glance if connection.chunks == seen else 0.0
+        seen = connection.chunks
     log.warning("the broker is silent; the connection is given up", heartbeat=heartbeat)
     connection.abort()
 

@@ -24,7 +24,16 @@ from toolkit.transport.condition import ConsumerCondition, ConsumerState
 from toolkit.transport.port import Delivery
 from toolkit.transport.rabbitmq.channel import OpenChannel, answered, open_channel
 from toolkit.transport.rabbitmq.connection import Link
-from toolkit.transport.rabbitmq.settle import RabbitDelivery, Settler, first_of
+from toolkit.transport.rabbitmq.deliver import DeliverLane
+from toolkit.transport.rabbitmq.guard import GuardedConnection
+from toolkit.transport.rabbitmq.settle import (
+    LaneSettler,
+    PlainSettler,
+    RabbitDelivery,
+    Settler,
+    delivery_from,
+    first_of,
+)
 
 log = structlog.get_logger("toolkit.transport")
 
@@ -122,7 +131,7 @@ class RabbitSubscriber:
         connection = await self._link.ready()
         channel = await open_channel(connection)
         self._lost = lost = asyncio.Event()
-        settler = Settler(channel)
+        settler = self._settler_of(channel, connection)
         try:
             await answered(
                 channel.wire.basic_qos(prefetch_count=self._prefetch),
@@ -142,13 +151,27 @@ class RabbitSubscriber:
         self._channel, self._settler = channel, settler
         self._become_registered()
 
+    def _settler_of(self, channel: OpenChannel, connection: GuardedConnection) -> Settler:
+        """Settles on the lane of the connection; on a fast one deliveries come past the library."""
+        if not connection.is_fast:
+            return PlainSettler(channel)
+        deliver = self._deliver
+        settler = LaneSettler(channel, connection.stream)
+
+        def receive(tag: int, again: int, where: bytes, properties: bytes, body: bytes) -> None:
+            deliver(RabbitDelivery(settler, tag, again, where, properties, body))
+
+        number = channel.wire.number
+        connection.stream.claim(number, DeliverLane(number, receive, settler.lose))
+        return settler
+
     def _receiver(
         self, settler: Settler
     ) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         deliver = self._deliver
 
         async def receive(message: DeliveredMessage) -> None:
-            deliver(RabbitDelivery(settler, message))
+            deliver(delivery_from(settler, message))
 
         return receive
 
@@ -220,7 +243,7 @@ class Taker:
         message = await answered(wire.basic_get(queue), f"taking from queue '{queue}'")
         if isinstance(message.delivery, Basic.GetEmpty):
             return None
-        return RabbitDelivery(settler, message)
+        return delivery_from(settler, message)
 
     async def close(self) -> None:
         """Tells the last marks, then closes the channel."""
@@ -230,6 +253,12 @@ class Taker:
     async def _open(self) -> tuple[Settler, WireChannel]:
         if self._channel is None or self._settler is None or not self._channel.is_open:
             await self.close()
-            self._channel = await open_channel(await self._link.ready())
-            self._settler = Settler(self._channel)
+            self._channel = channel = await open_channel(await self._link.ready())
+            self._settler = PlainSettler(channel)
+            channel.wire.closing.add_done_callback(lambda _: self._forget(channel))
         return self._settler, self._channel.wire
+
+    def _forget(self, channel: OpenChannel) -> None:
+        """It may be long until the next look, and a channel keeps its whole connection."""
+        if channel is self._channel:
+            self._channel = self._settler = None

@@ -5,6 +5,7 @@ Receives values from the service's settings, hands them to connections and publi
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from yarl import URL
 
@@ -16,7 +17,8 @@ class RabbitOptions:
     """How to reach the broker, and how to behave towards it.
 
     `urls` are the nodes of one cluster. `connect_timeout` is the deadline for the first
-    connection; later ones are tried for ever.
+    connection; later ones are tried for ever. `lane` is how messages travel between the engine and
+    the socket: past aio-pika, or through it.
     """
 
     urls: tuple[str, ...] = field(repr=False)  # with their passwords
@@ -24,6 +26,7 @@ class RabbitOptions:
     heartbeat: timedelta = timedelta(seconds=10)
     connect_timeout: timedelta = timedelta(seconds=30)
     topology: TopologyMode = "declare"
+    lane: Literal["fast", "plain"] = "fast"
 
 
 def redacted(url: str | URL) -> str:

@@ -12,32 +12,28 @@ publish by message id, so two with one id are never outstanding together.
 
 import asyncio
 import re
-from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 from typing import TypedDict
-
-from aiormq import exceptions as foreign
-from aiormq.channel import Channel as WireChannel
 
 from toolkit.errors import (
     ConnectionLostError,
     MessageTooLargeError,
     PublishTimeoutError,
     RefusedError,
-    TransportError,
     UnroutableError,
 )
 from toolkit.messages.outgoing import Publication
 from toolkit.topology.declarations import Version
 from toolkit.transport.port import MOST_WAITING, TOO_MANY_WAIT
-from toolkit.transport.rabbitmq.channel import OpenChannel, open_channel
+from toolkit.transport.rabbitmq.confirm import ChannelGoneError, NackedError, ReturnedError
 from toolkit.transport.rabbitmq.connection import Link
-from toolkit.transport.rabbitmq.translate import LOST, RawProperties, was_cancelled
+from toolkit.transport.rabbitmq.deadline import Deadlines
+from toolkit.transport.rabbitmq.outlet import PublishChannel, open_publish_channel
 from toolkit.transport.rabbitmq.wire import UnreadableError, encode_properties
 
 MIB = 1024 * 1024
-_SMALL_BODY = 64 * 1024  # bytes up to which the socket's buffer is not waited for
 _CONTENT_HEADER_OVERHEAD = 8 + 12  # bytes of the frame, and of class, weight and body size
 _BEFORE_NEXT_TRY = 0.05  # seconds, until the connection's watch has seen that it is gone
 _EXCHANGE = re.compile(r"exchange '(?P<name>[^']*)' in vhost")
@@ -49,10 +45,6 @@ _HOPELESS_AFTER = 2  # lost channels, alone on one, until a publish is held to b
 def largest_body(version: Version) -> int:
     """Bytes: 16 MiB from RabbitMQ 4.0 on, 128 MiB before (release notes of 4.0)."""
     return 16 * MIB if version >= (4, 0) else 128 * MIB
-
-
-class _ChannelRefusedError(TransportError):
-    """The broker closed the channel over something that was published on it."""
 
 
 @dataclass(slots=True)
@@ -70,14 +62,14 @@ class Publisher:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._channel: OpenChannel | None = None
-        self._apart: OpenChannel | None = None
-        self._using: Counter[OpenChannel] = Counter()
+        self._channel: PublishChannel | None = None
+        self._apart: PublishChannel | None = None
         self._kept_until = 0.0
-        self._closing: set[asyncio.Task[None]] = set()
+        self._replaced: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._one_suspect_at_a_time = asyncio.Lock()
         self._outstanding: dict[str, asyncio.Event | None] = {}
+        self._deadlines: dict[timedelta, Deadlines] = {}
 
     async def open(self) -> None:
         """Opens the channel, so that the first publish doesn't wait for it."""
@@ -86,29 +78,89 @@ class Publisher:
     async def publish(self, publication: Publication, timeout: timedelta) -> None:
         """See `Transport.publish`."""
         self._check_body(publication)
+        message_id = publication.envelope.message_id
+        assert message_id, "the engine gives every publication an id"
+        properties = self._encoded(publication)
+        attempt = _Attempt()
+        channel = self._channel
+        began = monotonic()
+        if (
+            channel is not None
+            and channel.is_ready_for(message_id)
+            and self._link.is_usable
+            and message_id not in self._outstanding
+        ):
+            self._check_frame(channel, publication, properties)
+            if await self._at_once(channel, publication, properties, timeout, attempt):
+                return
         if len(self._outstanding) >= MOST_WAITING and not self._link.is_usable:
             raise _refused(publication, TOO_MANY_WAIT)
-        attempt = _Attempt()
         try:
-            async with asyncio.timeout(timeout.total_seconds()):
-                await self._alone_with_its_id(publication, attempt)
+            async with asyncio.timeout(timeout.total_seconds() - (monotonic() - began)):
+                await self._alone_with_its_id(publication, properties, attempt)
         except TimeoutError as error:
             raise self._too_late(publication, attempt, timeout) from error
 
     async def close(self) -> None:
         """Closes the channels; a publish that is still outstanding is lost with them."""
+        for task in list(self._replaced):
+            task.cancel()
         for channel in (self._channel, self._apart):
             if channel is not None:
                 await channel.close()
 
-    async def _alone_with_its_id(self, publication: Publication, attempt: _Attempt) -> None:
-        message_id = publication.envelope.message_id
-        assert message_id, "the engine gives every publication an id"
+    async def _at_once(
+        self,
+        channel: PublishChannel,
+        publication: Publication,
+        properties: bytes,
+        timeout: timedelta,
+        attempt: _Attempt,
+    ) -> bool:
+        """The usual case: nothing stands in its way. Whether its fate is known; raises what is."""
+        message_id = publication.envelope.message_id or ""
+        deadlines = self._deadlines.get(timeout) or self._deadlines_of(timeout)
+        self._outstanding[message_id] = None
+        fate = asyncio.ensure_future(channel.publish(publication, properties))
+        attempt.was_sent = True
+        deadlines.add(fate)
+        try:
+            await fate
+            return True
+        except ReturnedError as error:
+            raise _unroutable(publication) from error
+        except NackedError as error:
+            self._replace(channel)
+            raise _nacked(publication) from error
+        except ChannelGoneError as error:
+            if error.reason is not None:
+                self._suspect(publication, attempt, error.reason)
+            return False
+        except TimeoutError as error:
+            raise self._too_late(publication, attempt, timeout) from error
+        finally:
+            deadlines.discard(fate)
+            waiting = self._outstanding.pop(message_id)
+            if waiting is not None:
+                waiting.set()
+
+    def _deadlines_of(self, timeout: timedelta) -> Deadlines:
+        """One for each length in use; there is one default, so there are few."""
+        for length in [
+            length for length, deadlines in self._deadlines.items() if deadlines.is_idle
+        ]:
+            del self._deadlines[length]
+        return self._deadlines.setdefault(timeout, Deadlines(timeout))
+
+    async def _alone_with_its_id(
+        self, publication: Publication, properties: bytes, attempt: _Attempt
+    ) -> None:
+        message_id = publication.envelope.message_id or ""
         while message_id in self._outstanding:
             await self._told_when_over(message_id).wait()
         self._outstanding[message_id] = None
         try:
-            await self._until_known(publication, attempt)
+            await self._until_known(publication, properties, attempt)
         finally:
             waiting = self._outstanding.pop(message_id)
             if waiting is not None:
@@ -120,9 +172,10 @@ class Publisher:
         self._outstanding[message_id] = event
         return event
 
-    async def _until_known(self, publication: Publication, attempt: _Attempt) -> None:
+    async def _until_known(
+        self, publication: Publication, properties: bytes, attempt: _Attempt
+    ) -> None:
         """Again and again, until the broker has said what became of it."""
-        properties = self._encoded(publication)
         while True:
             try:
                 if attempt.is_suspect:
@@ -130,116 +183,86 @@ class Publisher:
                 else:
                     await self._among_others(publication, properties, attempt)
                 return
-            except _ChannelRefusedError as error:
-                self._suspect(publication, attempt, error)
+            except ChannelGoneError as error:
+                if error.reason is not None:
+                    self._suspect(publication, attempt, error.reason)
+                    continue
             except ConnectionLostError:
-                # Unknown: once more, under the same id. Ever more slowly, in case it is this very
-                # message over which the broker closes the connection.
-                await asyncio.sleep(_BEFORE_NEXT_TRY * 2 ** min(attempt.connections_lost, 6))
-                attempt.connections_lost += 1
+                pass
+            # Unknown: once more, under the same id. Ever more slowly, in case it is this very
+            # message over which the broker closes the connection.
+            await asyncio.sleep(_BEFORE_NEXT_TRY * 2 ** min(attempt.connections_lost, 6))
+            attempt.connections_lost += 1
 
     async def _among_others(
-        self, publication: Publication, properties: RawProperties, attempt: _Attempt
+        self, publication: Publication, properties: bytes, attempt: _Attempt
     ) -> None:
-        """On the channel that all share; once it is replaced, the last to use it closes it."""
+        """On the channel that all share."""
         channel = await self._shared_channel()
-        self._using[channel] += 1
         try:
-            await self._on_channel(channel.wire, publication, properties, attempt)
+            await self._on_channel(channel, publication, properties, attempt)
         except RefusedError:
             self._replace(channel)
             raise
-        finally:
-            self._using[channel] -= 1
-            if not self._using[channel]:
-                del self._using[channel]
-                if channel is not self._channel and channel.is_open:
-                    self._close_aside(channel)
 
-    def _replace(self, channel: OpenChannel) -> None:
+    def _replace(self, channel: PublishChannel) -> None:
         """The next publish opens another one; what is under way on this one goes on."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if channel is self._channel and now >= self._kept_until:
             self._kept_until = now + _REPLACED_EVERY
             self._channel = None
+            closing = asyncio.create_task(_close_when_idle(channel), name="close a channel")
+            self._replaced.add(closing)
+            closing.add_done_callback(self._replaced.discard)
 
-    def _close_aside(self, channel: OpenChannel) -> None:
-        closing = asyncio.create_task(channel.close(), name="close a replaced channel")
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-
-    def _suspect(
-        self, publication: Publication, attempt: _Attempt, error: _ChannelRefusedError
-    ) -> None:
+    def _suspect(self, publication: Publication, attempt: _Attempt, reason: str) -> None:
         """Whether this publication is what the broker closed the channel over."""
-        named = _EXCHANGE.search(str(error))
+        named = _EXCHANGE.search(reason)
         if named is not None:
             if named["name"] == (publication.exchange or _DEFAULT_EXCHANGE):
-                raise _refused(publication, str(error)) from error
+                raise _refused(publication, reason)
             return  # somebody else's fault
         if attempt.is_suspect:
             attempt.channels_lost_alone += 1
             if attempt.channels_lost_alone >= _HOPELESS_AFTER:
-                raise _refused(publication, str(error)) from error
+                raise _refused(publication, reason)
         attempt.is_suspect = True
 
-    async def _alone(
-        self, publication: Publication, properties: RawProperties, attempt: _Attempt
-    ) -> None:
+    async def _alone(self, publication: Publication, properties: bytes, attempt: _Attempt) -> None:
         """On a channel where nothing else is outstanding; it is kept until somebody loses it."""
         connection = await self._link.ready()
         async with self._one_suspect_at_a_time:
             if self._apart is None or not self._apart.is_open:
-                self._apart = await open_channel(connection)
-            await self._on_channel(self._apart.wire, publication, properties, attempt)
+                self._apart = await open_publish_channel(connection)
+            await self._on_channel(self._apart, publication, properties, attempt)
 
     async def _on_channel(
         self,
-        wire: WireChannel,
+        channel: PublishChannel,
         publication: Publication,
-        properties: RawProperties,
+        properties: bytes,
         attempt: _Attempt,
     ) -> None:
-        """Once. Raises what is known, or `ConnectionLostError` for what is not."""
-        body = publication.envelope.body
-        self._check_frame(wire, publication, properties)
+        """Once. Raises what is known, or `ChannelGoneError` for what is not."""
+        self._check_frame(channel, publication, properties)
+        await channel.room()
+        await channel.without(publication.envelope.message_id or "")
         try:
             attempt.was_sent = True
-            await wire.basic_publish(
-                body,
-                exchange=publication.exchange,
-                routing_key=publication.routing_key,
-                properties=properties,
-                mandatory=True,
-                wait=len(body) > _SMALL_BODY,
-            )
-        except foreign.PublishError as error:
-            raise UnroutableError(
-                "no queue is bound that takes it; start the service that handles it, or look for "
-                "a mistyped name",
-                **_where(publication),
-            ) from error
-        except foreign.DeliveryError as error:
-            raise _refused(
-                publication, "the broker answered no: a queue is full, or its leader is away"
-            ) from error
-        except foreign.ChannelClosed as error:
-            raise _ChannelRefusedError(str(error)) from error
-        except asyncio.CancelledError as error:
-            if was_cancelled():
-                raise
-            raise _lost(wire, error) from error
-        except LOST as error:
-            raise _lost(wire, error) from error
+            await channel.publish(publication, properties)
+        except ReturnedError as error:
+            raise _unroutable(publication) from error
+        except NackedError as error:
+            raise _nacked(publication) from error
 
-    async def _shared_channel(self) -> OpenChannel:
+    async def _shared_channel(self) -> PublishChannel:
         channel = self._channel
         if channel is not None and channel.is_open and self._link.is_usable:
             return channel
         connection = await self._link.ready()
         async with self._opening:
             if self._channel is None or not self._channel.is_open:
-                self._channel = await open_channel(connection)
+                self._channel = await open_publish_channel(connection)
             return self._channel
 
     def _check_body(self, publication: Publication) -> None:
@@ -252,20 +275,19 @@ class Publisher:
                 **_where(publication),
             )
 
-    def _encoded(self, publication: Publication) -> RawProperties:
-        envelope = publication.envelope
+    def _encoded(self, publication: Publication) -> bytes:
         try:
-            return RawProperties(encode_properties(envelope), envelope.message_id or "")
+            return encode_properties(publication.envelope)
         except UnreadableError as error:
             raise _refused(publication, f"it can't be encoded: {error}") from error
 
     def _check_frame(
-        self, wire: WireChannel, publication: Publication, properties: RawProperties
+        self, channel: PublishChannel, publication: Publication, properties: bytes
     ) -> None:
         """Properties and headers travel in one frame; a larger one closes the connection."""
-        size = len(properties.raw) + _CONTENT_HEADER_OVERHEAD
-        limit = wire.connection.connection_tune.frame_max
-        if size > limit:
+        size = len(properties) + _CONTENT_HEADER_OVERHEAD
+        limit = channel.largest
+        if 0 < limit < size:
             raise MessageTooLargeError(
                 f"properties and headers of {size:,} bytes are over this broker's frame of "
                 f"{limit:,}; put the data into the body",
@@ -287,12 +309,21 @@ class Publisher:
         )
 
 
-def _lost(wire: WireChannel, error: BaseException) -> TransportError:
-    """Whether the connection went away, or just the channel, over somebody's publish."""
-    reason = getattr(wire, "_close_exception", None) or error
-    if isinstance(reason, foreign.ChannelClosed) and reason.args != (None, None):
-        return _ChannelRefusedError(str(reason))
-    return ConnectionLostError(f"the connection was lost during a publish: {error}")
+async def _close_when_idle(channel: PublishChannel) -> None:
+    await channel.without(None)
+    await channel.close()
+
+
+def _unroutable(publication: Publication) -> UnroutableError:
+    return UnroutableError(
+        "no queue is bound that takes it; start the service that handles it, or look for a "
+        "mistyped name",
+        **_where(publication),
+    )
+
+
+def _nacked(publication: Publication) -> RefusedError:
+    return _refused(publication, "the broker answered no: a queue is full, or its leader is away")
 
 
 def _refused(publication: Publication, reason: str) -> RefusedError:

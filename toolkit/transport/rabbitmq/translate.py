@@ -1,6 +1,6 @@
 """Their words and ours: properties to envelope and back, foreign errors to our own.
 
-Receives pamqp's properties and aiormq's exceptions, hands `Envelope`s and `TransportError`s.
+Receives property lists and aiormq's exceptions, hands `Envelope`s and `TransportError`s.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ from toolkit.errors import (
 from toolkit.messages.envelope import Envelope, Headers
 from toolkit.messages.headers import ORIGINAL_PROPERTIES
 from toolkit.topology.declarations import Version
-from toolkit.transport.rabbitmq.guard import unwrapped
 from toolkit.transport.rabbitmq.options import redacted
 from toolkit.transport.rabbitmq.wire import UnreadableError, decode_properties
 
@@ -54,13 +53,12 @@ class RawProperties(Basic.Properties):
         return self.raw
 
 
-def envelope_from(properties: Basic.Properties, body: bytes) -> Envelope:
+def envelope_from(properties: bytes, body: bytes) -> Envelope:
     """What came, as it came; where the properties can't be read they are kept as bytes."""
-    raw = unwrapped(properties)
     try:
-        return decode_properties(raw, body)
+        return decode_properties(properties, body)
     except UnreadableError as error:
-        kept: Headers = {ORIGINAL_PROPERTIES: bytearray(raw)}
+        kept: Headers = {ORIGINAL_PROPERTIES: bytearray(properties)}
         return Envelope(body, headers=kept, unreadable=str(error))
 
 

@@ -95,7 +95,7 @@ async def test_hostile_properties_reach_us_byte_for_byte(properties: bytes) -> N
 async def test_hostile_properties_make_an_envelope(properties: bytes) -> None:
     """Which is read, or says why it could not be and keeps the bytes."""
     (first,) = await frames(header(properties), 1, ConsumingConnection)
-    envelope = envelope_from(first.properties, b"ab")
+    envelope = envelope_from(unwrapped(first.properties), b"ab")
     assert envelope.body == b"ab"
     if envelope.unreadable:
         assert envelope.headers == {"original-properties": bytearray(properties)}
