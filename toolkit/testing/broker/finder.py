@@ -14,6 +14,7 @@ from toolkit.testing.broker.greeting import greet
 from toolkit.testing.broker.installation import find_installation, install
 from toolkit.testing.broker.node import private_node
 from toolkit.testing.broker.search import Say, Search, Way
+from toolkit.testing.broker.tls import TlsListener
 
 DOCKER = "Docker"
 HERE = "RabbitMQ on this machine"
@@ -46,21 +47,21 @@ def find_broker(
 
 
 @contextmanager
-def installed_here(say: Say) -> Iterator[Broker]:
+def installed_here(say: Say, *, tls: TlsListener | None = None) -> Iterator[Broker]:
     """Start a private node of the RabbitMQ that is installed on this machine."""
     installation = find_installation()
     if installation is None:
         raise WayClosedError("there is none.")
-    with private_node(installation, say) as broker:
+    with private_node(installation, say, tls=tls) as broker:
         yield broker
 
 
 @contextmanager
-def installed_for_this(say: Say) -> Iterator[Broker]:
+def installed_for_this(say: Say, *, tls: TlsListener | None = None) -> Iterator[Broker]:
     """Install RabbitMQ, where we may, then start a private node of it."""
     if find_installation() is not None:
         raise WayClosedError("it is installed already.")
-    with private_node(install(say), say) as broker:
+    with private_node(install(say), say, tls=tls) as broker:
         yield broker
 
 
