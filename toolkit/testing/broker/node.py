@@ -89,7 +89,8 @@ class PrivateNode:
         self._process: subprocess.Popen[bytes] | None = None
         self._spawned: list[subprocess.Popen[bytes]] = []
         self.url = f"amqp://toolkit:{self._password}@127.0.0.1:{self.port}/"
-        self.tls_url = tls and f"amqps://toolkit:{self._password}@127.0.0.1:{self._tls_port}/"
+        secure = f"amqps://toolkit:{self._password}@127.0.0.1:{self._tls_port}/"
+        self.tls_url = secure if tls else None
         self.management_url = f"http://127.0.0.1:{self._http}"
 
     def boot(self) -> str:
