@@ -8,13 +8,14 @@ CODE := $(wildcard toolkit services demo tests benchmarks)
 # With --require-broker, tests that need a RabbitMQ fail where there is none, instead of being skipped.
 PYTEST_ARGS ?= -n 4 --dist loadgroup
 
-.PHONY: help test conformance faults check demo format clean bootstrap
+.PHONY: help test conformance tls faults check demo format clean bootstrap
 
 help:
 	@echo "make demo    see it work: two services, a broker and a mail server, started and stopped for you"
 	@echo "             (BROKER=memory, local, docker or amqp://... picks the broker)"
 	@echo "make test    the whole suite, against a real RabbitMQ; without one, what needs none"
 	@echo "make conformance  hold the broker in memory against each RabbitMQ in 2,000 random scenarios"
+	@echo "make tls     the tests that talk to a RabbitMQ, over TLS, with a certificate authority of their own"
 	@echo "make faults  the tests that stop and kill a broker of their own (LONG=1: ten minutes of faults"
 	@echo "             at random, and a page about them in docs/; TOOLKIT_SEED repeats a run)"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
@@ -30,6 +31,9 @@ test: bootstrap
 conformance: bootstrap
 	TOOLKIT_COMPARISONS=$${TOOLKIT_COMPARISONS:-1000} $(BIN)/python -m pytest --require-broker \
 		--install-broker tests/conformance $(PYTEST_ARGS)
+
+tls: bootstrap
+	$(BIN)/python -m tests.over_tls --require-broker --install-broker $(PYTEST_ARGS)
 
 # One at a time: each of these stops, kills or starves the broker that it runs on.
 faults: bootstrap

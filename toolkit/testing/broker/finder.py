@@ -6,6 +6,7 @@ Receives what the environment and the machine have to offer, hands one `Broker` 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 from toolkit.testing.broker.container import container
@@ -89,3 +90,8 @@ def named_by(source: str, url: str) -> Way:
 
 
 OWN_WAYS = {DOCKER: container, HERE: installed_here, INSTALLING: installed_for_this}
+
+
+def ways_with_tls(listener: TlsListener) -> dict[str, Way]:
+    """`OWN_WAYS`, to brokers that have a port for TLS as well."""
+    return {name: partial(way, tls=listener) for name, way in OWN_WAYS.items()}

@@ -10,11 +10,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class TlsListener:
-    """A second port, for TLS. Clients may show a certificate; it must come from `ca` then."""
+    """A second port, for TLS. Clients may show a certificate, or must; it has to come from `ca`."""
 
     ca: Path
     cert: Path
     key: Path
+    is_strict: bool = False
 
     def configuration(self, address: str, directory: Path | None = None) -> str:
         """Lines of `rabbitmq.conf`; with a `directory` if the files lie there for the broker."""
@@ -28,5 +29,5 @@ class TlsListener:
             f"ssl_options.certfile = {place(self.cert)}\n"
             f"ssl_options.keyfile = {place(self.key)}\n"
             "ssl_options.verify = verify_peer\n"
-            "ssl_options.fail_if_no_peer_cert = false\n"
+            f"ssl_options.fail_if_no_peer_cert = {str(self.is_strict).lower()}\n"
         )
