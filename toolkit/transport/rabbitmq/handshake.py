@@ -23,6 +23,8 @@ _OTHER_HOST, _OTHER_ADDRESS = 62, 64
 _NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"}
 """What OpenSSL calls an answer that is no TLS; the second since 3.2."""
 
+_TRANSIENT = "TLSV1_ALERT_INTERNAL_ERROR"  # the one alert that is not about us
+
 
 async def tls_error(error: BaseException, url: URL, tls: Tls) -> TlsError | None:
     """What is wrong with the TLS of this address, if it is that which kept a connection from
@@ -37,7 +39,7 @@ async def tls_error(error: BaseException, url: URL, tls: Tls) -> TlsError | None
                 f"{where} does not speak TLS: use the port of its TLS listener, as a rule 5671, "
                 "or an address with amqp://"
             )
-        case ssl.SSLError(reason=str(reason)) if "ALERT" in reason:
+        case ssl.SSLError(reason=str(reason)) if "ALERT" in reason and reason != _TRANSIENT:
             return TlsError(f"{where} refused the TLS handshake ({reason}): {_who_we_are(tls)}")
         case None if url.scheme == "amqp" and _was_hung_up(error) and await _speaks_tls(url):
             return TlsError(f"{where} is a port for TLS: use an address with amqps://")
@@ -77,9 +79,9 @@ async def _names(url: URL, tls: Tls) -> str:
     """What the certificate is for. It is seen only once it is accepted, so its host name is left
     unchecked this one time; nothing is sent.
     """
-    context = tls.context()
-    context.check_hostname = False
-    with suppress(OSError, TimeoutError):
+    with suppress(OSError, TimeoutError, ValueError):
+        context = tls.context()
+        context.check_hostname = False
         certificate = await _certificate(url, context)
         named = certificate.get("subjectAltName", ())
         return ", ".join(f"'{name}'" for _, name in named) or "no host at all"
@@ -87,8 +89,9 @@ async def _names(url: URL, tls: Tls) -> str:
 
 
 async def _speaks_tls(url: URL) -> bool:
+    trusting_nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        await _certificate(url, ssl.create_default_context())
+        await _certificate(url, trusting_nobody)
     except ssl.SSLCertVerificationError:
         return True
     except (OSError, TimeoutError):
