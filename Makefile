@@ -8,7 +8,7 @@ CODE := $(wildcard toolkit services demo tests benchmarks)
 # With --require-broker, tests that need a RabbitMQ fail where there is none, instead of being skipped.
 PYTEST_ARGS ?= -n 4 --dist loadgroup
 
-.PHONY: help test conformance fuzz faults check demo format clean bootstrap
+.PHONY: help test conformance fuzz tls faults check demo format clean bootstrap
 
 help:
 	@echo "make demo    see it work: two services, a broker and a mail server, started and stopped for you"
@@ -16,6 +16,7 @@ help:
 	@echo "make test    the whole suite, against a real RabbitMQ; without one, what needs none"
 	@echo "make conformance  hold the broker in memory against each RabbitMQ in 2,000 random scenarios"
 	@echo "make fuzz    100,000 streams of frames, cut, damaged and interleaved, for the fast lane"
+	@echo "make tls     the tests that talk to a RabbitMQ, over TLS, with a certificate authority of their own"
 	@echo "make faults  the tests that stop and kill a broker of their own (LONG=1: ten minutes of faults"
 	@echo "             at random, and a page about them in docs/; TOOLKIT_SEED repeats a run)"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
@@ -35,6 +36,9 @@ conformance: bootstrap
 fuzz: bootstrap
 	TOOLKIT_EXAMPLES=$${TOOLKIT_EXAMPLES:-34000} $(BIN)/python -m pytest \
 		tests/unit/transport/rabbitmq/test_stream.py -k "arrives_once or cut_off or damaged" $(PYTEST_ARGS)
+
+tls: bootstrap
+	$(BIN)/python -m tests.over_tls --require-broker --install-broker $(PYTEST_ARGS)
 
 # One at a time: each of these stops, kills or starves the broker that it runs on.
 faults: bootstrap

@@ -15,6 +15,7 @@ ToolkitError
 ├── TransportError              the way to the broker
 │   ├── BrokerUnreachableError    no broker answered within the deadline
 │   ├── AccessRefusedError        credentials, virtual host or permission
+│   ├── TlsError                  a certificate, a host name, or a port without TLS
 │   └── ConnectionLostError       cut in the middle: unknown what the broker did
 ├── HandlerCancelledError       a handler let a cancellation out that nobody asked for
 ├── CrashedError                its process died under a message, again and again
@@ -156,6 +157,10 @@ class BrokerUnreachableError(TransportError):
 
 class AccessRefusedError(TransportError):
     """The broker refused the credentials, the virtual host or an operation."""
+
+
+class TlsError(TransportError):
+    """No TLS with the broker: a certificate, a host name, or a port that speaks something else."""
 
 
 class ConnectionLostError(TransportError):

@@ -55,6 +55,7 @@ async def test_a_handled_message_is_acknowledged(outsider: Outsider) -> None:
     assert await outsider.count(DEAD) == 0
 
 
+@pytest.mark.reads_the_wire
 async def test_what_a_handler_publishes_is_confirmed_before_the_ack(outsider: Outsider) -> None:
     """With its confirm lost, the original was not acknowledged: it is back in its queue."""
     consumer = Handle(behaviour=publishing)
@@ -314,6 +315,7 @@ async def test_the_original_stays_when_a_copy_cannot_be_confirmed(outsider: Outs
     assert await outsider.count(DEAD) == 0
 
 
+@pytest.mark.reads_the_wire
 async def test_the_copy_is_confirmed_before_the_original_is_acked(outsider: Outsider) -> None:
     """Cut between the copy's publish and its confirm, both are on the broker: nothing is lost."""
     consumer = Handle(failing(99), retry=Retry(immediately=0, after=("1m",)))

@@ -156,6 +156,7 @@ async def test_a_half_open_connection_is_noticed_by_its_heartbeat(amqp_url: str)
         await eventually(lambda: take.handled and not service.missing)
 
 
+@pytest.mark.reads_the_wire
 async def test_a_stop_in_the_middle_of_a_registration_dead_letters_nothing(
     amqp_url: str, wire: Wire
 ) -> None:

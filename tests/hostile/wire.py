@@ -1,10 +1,11 @@
-"""A broker as seen by a program that speaks AMQP 0-9-1 by hand, over a plain socket.
+"""A broker as seen by a program that speaks AMQP 0-9-1 by hand, over a socket.
 
 Receives raw properties from tests, hands back raw messages. It has nothing in common with the
 client library that the toolkit stands on, so it shares none of its faults either.
 """
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,7 +69,8 @@ class Wire:
         parts = urlsplit(url)
         address = (parts.hostname or "localhost", parts.port or 5672)
         with (
-            socket.create_connection(address, _TIMEOUT) as connection,
+            socket.create_connection(address, _TIMEOUT) as plain,
+            _secured(plain, parts.hostname) if parts.scheme == "amqps" else plain as connection,
             connection.makefile("rb") as stream,
         ):
             wire = cls(connection, stream)
@@ -167,6 +169,10 @@ class Wire:
 
     def _framed(self, kind: int, payload: bytes, *, channel: int = 1) -> bytes:
         return struct.pack(">BHI", kind, channel, len(payload)) + payload + _END
+
+
+def _secured(plain: socket.socket, host: str | None) -> socket.socket:
+    return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
 
 
 def _method(class_id: int, method_id: int, arguments: bytes) -> bytes:

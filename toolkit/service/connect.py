@@ -29,6 +29,7 @@ def rabbitmq_at(
     options = RabbitOptions(
         urls=urls,
         service=service,
+        tls=settings.tls,
         heartbeat=settings.heartbeat,
         connect_timeout=settings.connect_timeout,
         topology=settings.topology,

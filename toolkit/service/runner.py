@@ -16,6 +16,7 @@ from toolkit.errors import (
     AccessRefusedError,
     BrokerUnreachableError,
     ConfigurationError,
+    TlsError,
     ToolkitError,
     TopologyError,
 )
@@ -48,7 +49,7 @@ def exit_code_of(error: BaseException) -> int:
             return REFUSED
         case ConfigurationError():
             return CONFIGURATION
-        case AccessRefusedError():
+        case AccessRefusedError() | TlsError():
             return REFUSED
         case BrokerUnreachableError():
             return UNAVAILABLE

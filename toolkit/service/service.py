@@ -166,8 +166,8 @@ class Service:
         """Connects, declares, and begins to consume.
 
         `connect` makes the transport; by default the one that `settings.amqp_url` names. Raises
-        `BrokerUnreachableError`, `AccessRefusedError` or `TopologyError`, with everything closed
-        again.
+        `BrokerUnreachableError`, `AccessRefusedError`, `TlsError` or `TopologyError`, with
+        everything closed again.
         """
         if self._transport is not None:
             raise RuntimeError(f"service '{self.name}' is running already")

@@ -4,11 +4,21 @@ Receives text from outside, hands typed values to the composition root; every pr
 at once, and none repeats a secret.
 """
 
+import ssl
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from yarl import URL
 
 from toolkit.errors import SettingsError
 from toolkit.observability.logging import Format, Level
@@ -16,6 +26,7 @@ from toolkit.policies.duration import parse_duration
 from toolkit.topology.declarations import TopologyMode
 from toolkit.transport.memory import named
 from toolkit.transport.rabbitmq.options import address_problem
+from toolkit.transport.rabbitmq.tls import Tls, identify, require_certificate, trusting
 
 PREFIX = "TOOLKIT_"
 
@@ -58,6 +69,37 @@ def _split(urls: SecretStr) -> tuple[str, ...]:
     return tuple(url.strip() for url in urls.get_secret_value().split(",") if url.strip())
 
 
+def _is_for_tls(value: Path, info: ValidationInfo) -> Path:
+    """What would be ignored is refused: whoever sets it counts on TLS."""
+    urls = _split(info.data["amqp_url"]) if "amqp_url" in info.data else ()
+    if any(URL(url).scheme == "amqp" for url in urls):
+        raise ValueError("is set, but TOOLKIT_AMQP_URL has an address without TLS; use amqps://")
+    return value
+
+
+def _is_ca(value: Path | None, info: ValidationInfo) -> Path | None:
+    if value is not None:
+        trusting(_is_for_tls(value, info))
+    return value
+
+
+def _is_certificate(value: Path | None, info: ValidationInfo) -> Path | None:
+    if value is not None:
+        require_certificate(_is_for_tls(value, info))
+    return value
+
+
+def _is_its_key(value: Path | None, info: ValidationInfo) -> Path | None:
+    if "tls_cert" not in info.data:
+        return value  # which is a problem of its own
+    certificate = info.data["tls_cert"]
+    if certificate is not None:
+        identify(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, value)
+    elif value is not None:
+        raise ValueError("is the key of no certificate; set TOOLKIT_TLS_CERT too")
+    return value
+
+
 Length = Annotated[timedelta, BeforeValidator(_duration)]
 """A length of time, written like "30s"."""
 PositiveLength = Annotated[Length, AfterValidator(_is_positive)]
@@ -68,10 +110,12 @@ class Settings(BaseSettings):
 
     `amqp_url` may name several nodes of a cluster, separated by commas, or `memory://`: a broker
     in this process, shared by all its services. Durations are written
-    like "30s"; `max_body` is in bytes. Without a `health_port` health is told to nobody;
-    `stall_limit` is how long the event loop may stand still. `lane="plain"` sends every message
-    through aio-pika, several times slower, for comparison or if the fast lane is in doubt. Raises
-    `SettingsError` with every problem.
+    like "30s"; `max_body` is in bytes. The `tls_...` are PEM files, for amqps://: the CAs that a
+    broker's certificate may come from, instead of the system's, and the certificate and key to
+    show to a broker that asks. `lane="plain"` sends every message through aio-pika, several times
+    slower, for comparison or if the fast lane is in doubt. Without a `health_port` health is told
+    to nobody; `stall_limit` is how long the event loop may stand still. Raises `SettingsError`
+    with every problem.
     """
 
     model_config = SettingsConfigDict(
@@ -80,6 +124,11 @@ class Settings(BaseSettings):
 
     amqp_url: Annotated[SecretStr, AfterValidator(_is_address)] = SecretStr(
         "amqp://guest:guest@localhost/"
+    )
+    tls_ca: Annotated[Path | None, AfterValidator(_is_ca)] = None
+    tls_cert: Annotated[Path | None, AfterValidator(_is_certificate)] = None
+    tls_key: Annotated[Path | None, AfterValidator(_is_its_key)] = Field(
+        default=None, validate_default=True
     )
     topology: TopologyMode = "declare"
     lane: Literal["fast", "plain"] = "fast"
@@ -105,6 +154,11 @@ class Settings(BaseSettings):
     def urls(self) -> tuple[str, ...]:
         """The addresses, with their passwords: not for people to read."""
         return _split(self.amqp_url)
+
+    @property
+    def tls(self) -> Tls:
+        """The files for TLS."""
+        return Tls(ca=self.tls_ca, cert=self.tls_cert, key=self.tls_key)
 
     @property
     def is_in_memory(self) -> bool:

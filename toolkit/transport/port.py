@@ -131,8 +131,9 @@ class Transport(Protocol):
         """Connects, and makes sure of the topology.
 
         Raises `BrokerUnreachableError` when no broker answered within the deadline,
-        `AccessRefusedError` for credentials, virtual host or permissions, `TopologyError` for
-        what exists otherwise. Once this has returned, a lost connection is mended by itself.
+        `AccessRefusedError` for credentials, virtual host or permissions, `TlsError` where the
+        broker can't be trusted, `TopologyError` for what exists otherwise. Once this has returned,
+        a lost connection is mended by itself.
         """
         ...
 

@@ -7,9 +7,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.certificates import Authority
 from toolkit import ConfigurationError, Settings, SettingsError
+from toolkit.transport.rabbitmq.tls import Tls
 
 ADDRESS = "amqp://ada:hunter2@broker:5673/shop"
+SECURE = "amqps://ada:hunter2@broker:5671/shop"
+
+
+@pytest.fixture
+def tls(authority: Authority) -> Tls:
+    """Files that can be used."""
+    cert, key = authority.issue("shop.example.com")
+    return Tls(ca=authority.path, cert=cert, key=key)
 
 
 def test_everything_has_a_default() -> None:
@@ -27,10 +37,12 @@ def test_everything_has_a_default() -> None:
     assert (settings.crash_budget, settings.max_body) == (3, None)
 
 
-def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_can_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tls: Tls
+) -> None:
     """Under its name in capitals; durations as people write them."""
     variables = {
-        "AMQP_URL": ADDRESS,
+        "AMQP_URL": SECURE,
         "TOPOLOGY": "check",
         "LANE": "plain",
         "CONNECT_TIMEOUT": "2s",
@@ -45,11 +57,13 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "HEALTH_PORT": "8081",
         "STALL_LIMIT": "3s",
     }
+    files = {"TLS_CA": tls.ca, "TLS_CERT": tls.cert, "TLS_KEY": tls.key}
+    variables |= {name: str(path) for name, path in files.items()}
     assert {name.lower() for name in variables} == set(Settings.model_fields)
     for name, value in variables.items():
         monkeypatch.setenv(f"TOOLKIT_{name}", value)
     settings = Settings()
-    assert settings.urls == (ADDRESS,)
+    assert (settings.urls, settings.tls) == ((SECURE,), tls)
     assert settings.publish_timeout == timedelta(seconds=90)
     assert settings.shutdown_grace == timedelta(0)
     assert (settings.max_body, settings.crash_budget) == (1_000, 5)
@@ -112,6 +126,55 @@ def test_a_broker_in_memory_is_no_node_and_has_nothing_but_a_name(url: str, said
     with pytest.raises(SettingsError, match=said) as caught:
         Settings(amqp_url=url)
     assert "hunter2" not in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------- TLS
+
+
+def problems(**values: Any) -> tuple[str, ...]:
+    """What settings for a broker with TLS are refused for."""
+    with pytest.raises(SettingsError) as caught:
+        Settings(**{"amqp_url": SECURE} | values)
+    return caught.value.problems
+
+
+def test_files_for_tls_that_are_missing_are_all_named(tmp_path: Path) -> None:
+    """Each by its variable."""
+    names = ("tls_ca", "tls_cert")
+    assert problems(**{name: tmp_path / name for name in names}) == (
+        f"TOOLKIT_TLS_CA: there is no file {tmp_path}/tls_ca",
+        f"TOOLKIT_TLS_CERT: there is no file {tmp_path}/tls_cert",
+    )
+
+
+def test_a_certificate_needs_a_key_and_a_key_a_certificate(tls: Tls) -> None:
+    """The one that is missing is named."""
+    (said,) = problems(tls_cert=tls.cert)
+    assert said.startswith(f"TOOLKIT_TLS_KEY: is not set, and {tls.cert} holds no private key")
+    assert problems(tls_key=tls.key) == (
+        "TOOLKIT_TLS_KEY: is the key of no certificate; set TOOLKIT_TLS_CERT too",
+    )
+
+
+def test_a_key_of_another_certificate_is_refused(tls: Tls, authority: Authority) -> None:
+    """Before anything connects."""
+    _, other = authority.issue("shop.example.com")
+    assert problems(tls_cert=tls.cert, tls_key=other) == (
+        f"TOOLKIT_TLS_KEY: {other} is not the key of the certificate {tls.cert}",
+    )
+
+
+def test_files_for_tls_are_refused_where_an_address_has_none(tls: Tls) -> None:
+    """Whoever names them counts on TLS, and would send a password in the clear."""
+    said = problems(amqp_url=f"{SECURE},{ADDRESS}", tls_ca=tls.ca)
+    assert said == (
+        "TOOLKIT_TLS_CA: is set, but TOOLKIT_AMQP_URL has an address without TLS; use amqps://",
+    )
+
+
+def test_files_for_tls_may_stay_when_the_broker_is_one_in_memory(tls: Tls) -> None:
+    """Nothing leaves the process there."""
+    assert Settings(amqp_url="memory://", tls_ca=tls.ca).is_in_memory
 
 
 # ---------------------------------------------------------------------------------- problems

@@ -11,6 +11,7 @@ In reading order:
 - ``found``: `Broker`, what was found, and the errors of looking for it.
 - ``container``: the way through Docker.
 - ``node``: the way through a RabbitMQ installed here, as a private node.
+- ``tls``: what either shows to clients that speak TLS.
 - ``installation``: where an installed RabbitMQ is, and installing one.
 - ``greeting``: who listens at an AMQP URL, and since when.
 - ``management``: virtual hosts through the management HTTP API.

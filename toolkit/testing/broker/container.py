@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from toolkit.testing.broker.found import Broker, BrokerFailedError, WayClosedErr
 from toolkit.testing.broker.greeting import await_broker
 from toolkit.testing.broker.keeper import Keeper
 from toolkit.testing.broker.ports import choose_free_ports
+from toolkit.testing.broker.tls import TlsListener
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
@@ -25,10 +27,11 @@ _DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 _PING_TIMEOUT = 10
 _BOOT_TIMEOUT = 120
 _STOP_TIMEOUT = 10
+_CONFIGURATION = Path("/etc/rabbitmq")
 
 
 @contextmanager
-def container(say: Callable[[str], None]) -> Iterator[Broker]:
+def container(say: Callable[[str], None], *, tls: TlsListener | None = None) -> Iterator[Broker]:
     """Run a container for as long as the context lasts, its ports on 127.0.0.1 alone.
 
     Raises WayClosedError where no engine answers, or the image can't be had or doesn't come up.
@@ -42,7 +45,7 @@ def container(say: Callable[[str], None]) -> Iterator[Broker]:
     with ExitStack() as stack:
         keeper = Keeper()
         try:
-            contained = ContainedNode(keeper)
+            contained = ContainedNode(keeper, tls=tls)
             stack.callback(contained.hang_up)
             stack.enter_context(keeper)
             greeting = contained.boot()
@@ -52,6 +55,7 @@ def container(say: Callable[[str], None]) -> Iterator[Broker]:
             ) from failure
         yield Broker(
             url=contained.url,
+            tls_url=contained.tls_url,
             management_url=contained.management_url,
             description=f"{greeting}, in Docker ({IMAGE}) on port {contained.port}",
             control=contained,
@@ -61,14 +65,18 @@ def container(say: Callable[[str], None]) -> Iterator[Broker]:
 class ContainedNode:
     """One container, whose ports are chosen by us: the engine would deal new ones at a restart."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self.port, http = choose_free_ports(2)
+    def __init__(self, keeper: Keeper, *, tls: TlsListener | None = None) -> None:
+        self.port, self._tls_port, http = choose_free_ports(3)
         self._http = http
         self._keeper = keeper
         self._name = f"toolkit-broker-{secrets.token_hex(4)}"
         self._password = secrets.token_hex(16)
         self._container = self._described()
+        if tls is not None:
+            self._listen(tls)
         self.url = f"amqp://toolkit:{self._password}@127.0.0.1:{self.port}/"
+        secure = f"amqps://toolkit:{self._password}@127.0.0.1:{self._tls_port}/"
+        self.tls_url = secure if tls else None
         self.management_url = f"http://127.0.0.1:{http}"
 
     def boot(self) -> str:
@@ -134,6 +142,18 @@ class ContainedNode:
         ports["5672/tcp"] = ("127.0.0.1", self.port)
         ports["15672/tcp"] = ("127.0.0.1", self._http)
         return described
+
+    def _listen(self, tls: TlsListener) -> None:
+        # Copied, as the engine may not see our files, and the broker's user not read them.
+        there = _CONFIGURATION / "tls"
+        configuration = tls.configuration("5671", there)
+        for path in (tls.ca, tls.cert, tls.key):
+            self._container.with_copy_into_container(path, str(there / path.name))
+        self._container.with_copy_into_container(
+            configuration.encode(), str(_CONFIGURATION / "conf.d" / "90-tls.conf")
+        )
+        ports = cast("dict[str, Any]", self._container.ports)
+        ports["5671/tcp"] = ("127.0.0.1", self._tls_port)
 
     def _await(self) -> str:
         return await_broker(self.url, self.management_url, is_alive=self._is_running)

@@ -6,6 +6,7 @@ Receives what the environment and the machine have to offer, hands one `Broker` 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from urllib.parse import urlsplit
 
 from toolkit.testing.broker.container import container
@@ -14,6 +15,7 @@ from toolkit.testing.broker.greeting import greet
 from toolkit.testing.broker.installation import find_installation, install
 from toolkit.testing.broker.node import private_node
 from toolkit.testing.broker.search import Say, Search, Way
+from toolkit.testing.broker.tls import TlsListener
 
 DOCKER = "Docker"
 HERE = "RabbitMQ on this machine"
@@ -46,21 +48,21 @@ def find_broker(
 
 
 @contextmanager
-def installed_here(say: Say) -> Iterator[Broker]:
+def installed_here(say: Say, *, tls: TlsListener | None = None) -> Iterator[Broker]:
     """Start a private node of the RabbitMQ that is installed on this machine."""
     installation = find_installation()
     if installation is None:
         raise WayClosedError("there is none.")
-    with private_node(installation, say) as broker:
+    with private_node(installation, say, tls=tls) as broker:
         yield broker
 
 
 @contextmanager
-def installed_for_this(say: Say) -> Iterator[Broker]:
+def installed_for_this(say: Say, *, tls: TlsListener | None = None) -> Iterator[Broker]:
     """Install RabbitMQ, where we may, then start a private node of it."""
     if find_installation() is not None:
         raise WayClosedError("it is installed already.")
-    with private_node(install(say), say) as broker:
+    with private_node(install(say), say, tls=tls) as broker:
         yield broker
 
 
@@ -88,3 +90,8 @@ def named_by(source: str, url: str) -> Way:
 
 
 OWN_WAYS = {DOCKER: container, HERE: installed_here, INSTALLING: installed_for_this}
+
+
+def ways_with_tls(listener: TlsListener) -> dict[str, Way]:
+    """`OWN_WAYS`, to brokers that have a port for TLS as well."""
+    return {name: partial(way, tls=listener) for name, way in OWN_WAYS.items()}

@@ -69,12 +69,14 @@ class Control(Protocol):
 class Broker:
     """A RabbitMQ that answers.
 
-    `url` has the password in it, so the object's representation leaves it out.
+    `url` has the password in it, so the object's representation leaves it out. `tls_url` is the
+    same broker over TLS, where it was started with a `TlsListener`.
     """
 
     url: str = field(repr=False)
     management_url: str
     description: str
+    tls_url: str | None = field(default=None, repr=False)
     control: Control | None = field(default=None, repr=False)
 
     @property

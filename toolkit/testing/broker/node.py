@@ -21,6 +21,7 @@ from toolkit.testing.broker.greeting import await_broker
 from toolkit.testing.broker.installation import Installation, search_path
 from toolkit.testing.broker.keeper import Keeper
 from toolkit.testing.broker.ports import choose_free_ports
+from toolkit.testing.broker.tls import TlsListener
 
 _STOP_TIMEOUT = 60.0
 _CTL_TIMEOUT = 60.0
@@ -39,7 +40,9 @@ raft.wal_max_size_bytes = 64000000
 
 
 @contextmanager
-def private_node(installation: Installation, say: Callable[[str], None]) -> Iterator[Broker]:
+def private_node(
+    installation: Installation, say: Callable[[str], None], *, tls: TlsListener | None = None
+) -> Iterator[Broker]:
     """Run a node for as long as the context lasts.
 
     Raises WayClosedError, with the node's last words, if it doesn't come up.
@@ -48,7 +51,7 @@ def private_node(installation: Installation, say: Callable[[str], None]) -> Iter
     with ExitStack() as stack:
         keeper = Keeper()
         directory = Path(tempfile.mkdtemp(prefix="toolkit-broker-"))
-        node = PrivateNode(installation, directory, keeper)
+        node = PrivateNode(installation, directory, keeper, tls=tls)
         stack.callback(node.reap)
         stack.enter_context(keeper)
         keeper.hold("directory", str(directory))
@@ -58,6 +61,7 @@ def private_node(installation: Installation, say: Callable[[str], None]) -> Iter
             raise WayClosedError(f"the private node doesn't start: {failure}.") from failure
         yield Broker(
             url=node.url,
+            tls_url=node.tls_url,
             management_url=node.management_url,
             description=f"{greeting}, a private node on port {node.port}",
             control=node,
@@ -67,8 +71,17 @@ def private_node(installation: Installation, say: Callable[[str], None]) -> Iter
 class PrivateNode:
     """One node and the epmd beside it, which outlives the node's restarts."""
 
-    def __init__(self, installation: Installation, directory: Path, keeper: Keeper) -> None:
-        self.port, self._http, self._distribution, self._epmd = choose_free_ports(4)
+    def __init__(
+        self,
+        installation: Installation,
+        directory: Path,
+        keeper: Keeper,
+        *,
+        tls: TlsListener | None = None,
+    ) -> None:
+        ports = choose_free_ports(5)
+        self.port, self._tls_port, self._http, self._distribution, self._epmd = ports
+        self._tls = tls
         self._installation = installation
         self._directory = directory
         self._keeper = keeper
@@ -76,6 +89,8 @@ class PrivateNode:
         self._process: subprocess.Popen[bytes] | None = None
         self._spawned: list[subprocess.Popen[bytes]] = []
         self.url = f"amqp://toolkit:{self._password}@127.0.0.1:{self.port}/"
+        secure = f"amqps://toolkit:{self._password}@127.0.0.1:{self._tls_port}/"
+        self.tls_url = secure if tls else None
         self.management_url = f"http://127.0.0.1:{self._http}"
 
     def boot(self) -> str:
@@ -185,6 +200,8 @@ class PrivateNode:
         configuration = _CONFIGURATION.format(
             amqp=self.port, http=self._http, password=self._password
         )
+        if self._tls is not None:
+            configuration += self._tls.configuration(f"127.0.0.1:{self._tls_port}")
         (self._directory / "rabbitmq.conf").write_text(configuration)
         (self._directory / "rabbitmq-env.conf").touch()
         (self._directory / "enabled_plugins").write_text("[rabbitmq_management].\n")

@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal
@@ -18,7 +19,12 @@ from typing import Any, Literal
 import structlog
 from yarl import URL
 
-from toolkit.errors import AccessRefusedError, BrokerUnreachableError, TransportError
+from toolkit.errors import (
+    AccessRefusedError,
+    BrokerUnreachableError,
+    TlsError,
+    TransportError,
+)
 from toolkit.topology.declarations import Version
 from toolkit.transport.clock import WALL
 from toolkit.transport.condition import ConnectionCondition, ConnectionState
@@ -27,6 +33,7 @@ from toolkit.transport.rabbitmq.guard import (
     GuardedConnection,
     PublishingConnection,
 )
+from toolkit.transport.rabbitmq.handshake import tls_error
 from toolkit.transport.rabbitmq.options import RabbitOptions, redacted
 from toolkit.transport.rabbitmq.translate import (
     LOST,
@@ -92,7 +99,8 @@ class Link:
     async def open(self) -> OneConnection:
         """The first connection, however long that takes; from then on it is kept.
 
-        Raises `AccessRefusedError` at once. `last_problem` says why it takes so long.
+        Raises `AccessRefusedError` and `TlsError` at once. `last_problem` says why it takes so
+        long.
         """
         connection = await self._first()
         self._keeper = asyncio.create_task(self._keep(connection), name=f"keep {self._purpose}")
@@ -143,21 +151,29 @@ class Link:
             self._connection.abort()
 
     async def _connect(self) -> OneConnection:
-        """Each node in turn, once. Raises what the last one gave."""
+        """Each node in turn, once. Raises what they gave, `TlsError` only if all of them did: any
+        other may mend itself.
+        """
         self._become(ConnectionState.CONNECTING)
         self._has_answered = False
-        problem: TransportError | None = None
+        problems: list[TransportError] = []
         for url in list(self._urls):
             try:
                 return await self._connect_to(url)
             except AccessRefusedError:
                 raise
             except TransportError as error:
-                problem = error
-        raise problem or BrokerUnreachableError("no address to connect to")
+                problems.append(error)
+        if problems and all(isinstance(problem, TlsError) for problem in problems):
+            raise problems[-1]
+        raise BrokerUnreachableError("; ".join(map(str, problems)) or "no address to connect to")
 
     async def _connect_to(self, url: URL) -> OneConnection:
-        connection = self._connection_class(url, client_properties={"connection_name": self.name})
+        connection = self._connection_class(
+            url,
+            ssl_context=await self._tls_context() if url.scheme == "amqps" else None,
+            client_properties={"connection_name": self.name},
+        )
         connection.is_fast = self._options.lane == "fast"
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
@@ -169,13 +185,23 @@ class Link:
             raise connection_error(error, url, connection.farewell) from error
         except (TimeoutError, *LOST) as error:
             await self._give_up(connection)
+            if not connection.has_answered and (
+                problem := await tls_error(error, url, self._options.tls)
+            ):
+                raise problem from error
             raise connection_error(error, url, connection.farewell) from error
         self._introduce(connection, url)
         return connection
 
+    async def _tls_context(self) -> ssl.SSLContext:
+        try:
+            return await asyncio.to_thread(self._options.tls.context)  # it reads files
+        except ValueError as error:
+            raise TlsError(f"the files for TLS can't be used: {error}") from error
+
     async def _give_up(self, connection: OneConnection) -> None:
         """Drops one that never came to be; left alone, it would close itself when collected."""
-        self._has_answered |= connection.chunks > 0
+        self._has_answered |= connection.has_answered
         connection.abort()
         await connection.close()
 

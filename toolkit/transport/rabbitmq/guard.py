@@ -73,8 +73,13 @@ class GuardedConnection(Connection):
 
     @property
     def chunks(self) -> int:
-        """How often something has come from the broker; never means that it never answered."""
+        """How often something has come from the other end."""
         return self._factory.stream.chunks if self._factory.stream else 0
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether there is a broker at the other end."""
+        return self._factory.stream is not None and self._factory.stream.has_answered
 
     @property
     def farewell(self) -> str | None:

@@ -10,19 +10,23 @@ from typing import Literal
 from yarl import URL
 
 from toolkit.topology.declarations import TopologyMode
+from toolkit.transport.rabbitmq.tls import Tls
+
+_TLS_FILES = {"cafile": "CA", "capath": "CA", "cadata": "CA", "certfile": "CERT", "keyfile": "KEY"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RabbitOptions:
     """How to reach the broker, and how to behave towards it.
 
-    `urls` are the nodes of one cluster. `connect_timeout` is the deadline for the first
-    connection; later ones are tried for ever. `lane` is how messages travel between the engine and
-    the socket: past aio-pika, or through it.
+    `urls` are the nodes of one cluster; `tls` is for those with amqps://. `connect_timeout` is
+    the deadline for the first connection; later ones are tried for ever. `lane` is how messages
+    travel between the engine and the socket: past aio-pika, or through it.
     """
 
     urls: tuple[str, ...] = field(repr=False)  # with their passwords
     service: str
+    tls: Tls = field(default_factory=Tls)
     heartbeat: timedelta = timedelta(seconds=10)
     connect_timeout: timedelta = timedelta(seconds=30)
     topology: TopologyMode = "declare"
@@ -52,4 +56,19 @@ def address_problem(url: str) -> str | None:
         return "names no host; use amqp://user:password@host:5672/virtual-host"
     if port == 0:
         return "has port 0"
+    return _query_problem(parsed)
+
+
+def _query_problem(url: URL) -> str | None:
+    """The library takes these from an address; here there is one place for them, and no way out of
+    verifying.
+    """
+    if "no_verify_ssl" in url.query:
+        return (
+            "has 'no_verify_ssl' in it, but a broker's certificate is always verified; name the "
+            "file of its CA in TOOLKIT_TLS_CA"
+        )
+    for name, setting in _TLS_FILES.items():
+        if name in url.query:
+            return f"has '{name}' in it; name the file in TOOLKIT_TLS_{setting}"
     return None

@@ -79,7 +79,9 @@ class Stream(asyncio.StreamReaderProtocol):
         self.largest = LARGEST
         """Bytes of a frame, as agreed with the broker; 0 is without limit."""
         self.chunks = 0
-        """How often something came; never means that the broker never answered."""
+        """How often something came."""
+        self.has_answered = False
+        """Whether a frame has come: there is a broker at the other end."""
         self.farewell: str | None = None
         """Why the connection is over: what the broker said, or what was wrong with its bytes."""
         self.on_blocked: Callable[[bool], None] = lambda _: None
@@ -148,6 +150,7 @@ class Stream(asyncio.StreamReaderProtocol):
         except MalformedFrameError as error:
             self._give_up(error)
             return
+        self.has_answered = self.has_answered or at > 0
         if at < len(data):
             self._keep(data, at)
 
@@ -174,7 +177,7 @@ class Stream(asyncio.StreamReaderProtocol):
         if passed:
             self._passed_at = self._time()
             self.reader.feed_data(b"".join(passed))
-        elif self._time() - self._passed_at > _SIGN_OF_LIFE:
+        elif lanes and self._time() - self._passed_at > _SIGN_OF_LIFE:
             # The library takes a connection for dead on which it sees nothing.
             self._passed_at = self._time()
             self.reader.feed_data(A_HEARTBEAT)

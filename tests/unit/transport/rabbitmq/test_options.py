@@ -34,6 +34,10 @@ BAD = {
     "user:hunter2@h": "use amqp://, amqps:// or memory://",
     "amqp:///hunter2": "names no host",
     "amqp://user:hunter2@h:0/": "port 0",
+    "amqps://user:hunter2@h/?no_verify_ssl=1": "always verified; name the file of its CA",
+    "amqps://user:hunter2@h/?cafile=/ca.pem": "name the file in TOOLKIT_TLS_CA",
+    "amqps://user:hunter2@h/?certfile=/cert.pem": "name the file in TOOLKIT_TLS_CERT",
+    "amqps://user:hunter2@h/?keyfile=/key.pem": "name the file in TOOLKIT_TLS_KEY",
 }
 
 
