@@ -25,6 +25,8 @@ from toolkit.transport.rabbitmq.frames import (
 from toolkit.transport.rabbitmq.stream import Stream
 from toolkit.transport.rabbitmq.wire import UnreadableError, decode_properties
 
+_MUCH = 256 * 1024  # bytes written in one turn, after which the socket is asked whether it is full
+
 
 class ReturnedError(TransportError):
     """No queue is bound that takes it."""
@@ -70,13 +72,18 @@ class ConfirmLane:
         self._by_id: dict[str, _Pending] = {}
         self._waiters: dict[str | None, asyncio.Event] = {}
         self._written: list[bytes] = []
+        self._size = 0
         self._returning = -1  # bytes of a returned body that are yet to come
         self._expects_header = False
         self.is_open = True
 
-    def publish(self, message_id: str, frames: Iterable[bytes]) -> "asyncio.Future[None]":
-        """Goes out at the end of this turn of the loop. The future ends with None once confirmed,
-        or with one of the errors above; who cancels it gives up waiting, and no more.
+    def publish(
+        self, message_id: str, frames: Iterable[bytes], size: int
+    ) -> "asyncio.Future[None]":
+        """Goes out at the end of this turn of the loop, or once that much has gathered.
+
+        The future ends with None once confirmed, or with one of the errors above; who cancels it
+        gives up waiting, and no more.
         """
         fate = self._loop.create_future()
         pending = _Pending(fate, message_id)
@@ -85,6 +92,9 @@ class ConfirmLane:
         if not self._written:
             self._loop.call_soon(self._write)
         self._written += frames
+        self._size += size
+        if self._size > _MUCH:
+            self._write()
         return fate
 
     def has(self, message_id: str) -> bool:
@@ -133,6 +143,7 @@ class ConfirmLane:
         if self._written:
             self._stream.write(b"".join(self._written))
             self._written.clear()
+            self._size = 0
 
     def _confirm(self, data: bytes, at: int, stop: int, *, is_ack: bool) -> None:
         if stop - at != TAG.size:

@@ -111,6 +111,7 @@ class FastChannel(PublishChannel):
                 self._methods.get(route) or self._rendered(*route),
                 *content(self._number, properties, envelope.body, self._largest),
             ),
+            len(envelope.body),
         )
 
     def _rendered(self, exchange: str, routing_key: str) -> bytes:

@@ -120,7 +120,8 @@ class Stream(asyncio.StreamReaderProtocol):
 
     async def room(self) -> None:
         """Returns once there is room for more, or the connection is gone."""
-        await self._room.wait()
+        while not self._room.is_set():  # who was woken first may have filled it again
+            await self._room.wait()
 
     def write(self, data: bytes) -> None:
         """Whole frames, at once. On a connection that is gone they are forgotten."""

@@ -54,7 +54,7 @@ def test_every_publish_gets_its_own_fate(seed: int) -> None:
             step = chance.random()
             if step < 0.5:
                 tag = len(fates) + 1
-                fates[tag] = lane.publish(f"m{tag}", [b"frames"])
+                fates[tag] = lane.publish(f"m{tag}", [b"frames"], 6)
                 unknown.append(tag)
             elif not unknown:
                 continue
@@ -95,7 +95,7 @@ async def test_all_at_once_has_the_tag_zero() -> None:
     stream, _ = connected()
     lane = ConfirmLane(CHANNEL, stream)
     stream.claim(CHANNEL, lane)
-    fates = [lane.publish(str(number), [b""]) for number in range(3)]
+    fates = [lane.publish(str(number), [b""], 0) for number in range(3)]
     stream.data_received(confirm(CHANNEL, 0, multiple=True))
     assert [outcome(fate) for fate in fates] == [None] * 3
 
@@ -105,7 +105,7 @@ async def test_publishes_of_one_turn_are_written_together() -> None:
     stream, socket = connected()
     lane = ConfirmLane(CHANNEL, stream)
     for number in range(3):
-        lane.publish(str(number), [b"%d" % number, b";"])
+        lane.publish(str(number), [b"%d" % number, b";"], 2)
     assert socket.written == b""
     await asyncio.sleep(0)
     assert socket.written == b"0;1;2;"
@@ -116,7 +116,7 @@ async def test_an_id_is_free_again_once_its_publish_is_through() -> None:
     stream, _ = connected()
     lane = ConfirmLane(CHANNEL, stream)
     stream.claim(CHANNEL, lane)
-    lane.publish("one", [b""]).cancel()
+    lane.publish("one", [b""], 0).cancel()
     waiting = asyncio.create_task(lane.without("one"))
     idle = asyncio.create_task(lane.without(None))
     await asyncio.sleep(0)

@@ -250,7 +250,7 @@ async def test_a_confirm_that_makes_no_sense_ends_the_connection(data: bytes) ->
     stream, socket = connected()
     lane = ConfirmLane(4, stream)
     stream.claim(4, lane)
-    fates = [lane.publish(str(n), [b"frames"]) for n in range(PUBLISHED)]
+    fates = [lane.publish(str(n), [b"frames"], 6) for n in range(PUBLISHED)]
     stream.data_received(data)
     assert socket.is_aborted
     assert stream.farewell
