@@ -24,6 +24,7 @@ from toolkit.transport.rabbitmq.stream import Stream
 from toolkit.transport.rabbitmq.translate import LOST, RawProperties, was_cancelled
 
 _SMALL_BODY = 64 * 1024  # bytes up to which the socket's buffer is not waited for
+_NO_LIMIT = 2**31
 _MOST_ROUTES = 1_000  # rendered ones that are kept
 
 
@@ -32,20 +33,19 @@ class PublishChannel(ABC):
 
     def __init__(self, channel: OpenChannel) -> None:
         self.channel = channel
+        self.largest = channel.wire.connection.connection_tune.frame_max or _NO_LIMIT
+        """Bytes of a frame, as agreed with the broker."""
 
     @property
     @abstractmethod
     def is_open(self) -> bool:
         """Whether a publish on it can reach the broker."""
 
-    @property
-    def largest(self) -> int:
-        """Bytes of a frame, as agreed with the broker; 0 is without limit."""
-        return self.channel.wire.connection.connection_tune.frame_max
-
-    def is_ready_for(self, message_id: str) -> bool:
-        """Whether a publish would go out at once; it is a future then, that may be ended early."""
-        return False
+    def at_once(self, publication: Publication, properties: bytes) -> "asyncio.Future[None] | None":
+        """As `publish`, where nothing stands in the way and nothing has to be waited for; None
+        otherwise. A future can be ended early.
+        """
+        return None
 
     async def room(self) -> None:  # noqa: B027 - the library waits by itself
         """Returns once there is room for more, or the connection is gone."""
@@ -74,7 +74,6 @@ class FastChannel(PublishChannel):
         super().__init__(channel)
         self._number = channel.wire.number
         self._stream = stream
-        self._largest = super().largest or 2**31
         self._methods: dict[tuple[str, str], bytes] = {}
         self._lane = ConfirmLane(self._number, stream)
         stream.claim(self._number, self._lane)
@@ -84,10 +83,16 @@ class FastChannel(PublishChannel):
         """See `PublishChannel`."""
         return self._lane.is_open
 
-    def is_ready_for(self, message_id: str) -> bool:
+    def at_once(self, publication: Publication, properties: bytes) -> "asyncio.Future[None] | None":
         """See `PublishChannel`."""
         lane = self._lane
-        return lane.is_open and not self._stream.is_full and not lane.has(message_id)
+        if (
+            not lane.is_open
+            or self._stream.is_full
+            or lane.has(publication.envelope.message_id or "")
+        ):
+            return None
+        return self.publish(publication, properties)
 
     async def room(self) -> None:
         """See `PublishChannel`."""
@@ -109,7 +114,7 @@ class FastChannel(PublishChannel):
             envelope.message_id or "",
             (
                 self._methods.get(route) or self._rendered(*route),
-                *content(self._number, properties, envelope.body, self._largest),
+                *content(self._number, properties, envelope.body, self.largest),
             ),
             len(envelope.body),
         )

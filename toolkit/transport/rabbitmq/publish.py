@@ -82,16 +82,16 @@ class Publisher:
         assert message_id, "the engine gives every publication an id"
         properties = self._encoded(publication)
         attempt = _Attempt()
-        channel = self._channel
         began = monotonic()
+        channel = self._channel
         if (
             channel is not None
-            and channel.is_ready_for(message_id)
             and self._link.is_usable
             and message_id not in self._outstanding
+            and self._fits(channel, publication, properties)
         ):
-            self._check_frame(channel, publication, properties)
-            if await self._at_once(channel, publication, properties, timeout, attempt):
+            fate = channel.at_once(publication, properties)
+            if fate is not None and await self._known(fate, channel, publication, timeout, attempt):
                 return
         if len(self._outstanding) >= MOST_WAITING and not self._link.is_usable:
             raise _refused(publication, TOO_MANY_WAIT)
@@ -109,19 +109,18 @@ class Publisher:
             if channel is not None:
                 await channel.close()
 
-    async def _at_once(
+    async def _known(
         self,
+        fate: "asyncio.Future[None]",
         channel: PublishChannel,
         publication: Publication,
-        properties: bytes,
         timeout: timedelta,
         attempt: _Attempt,
     ) -> bool:
-        """The usual case: nothing stands in its way. Whether its fate is known; raises what is."""
+        """The usual case: it went out at once. Whether its fate is known; raises what is."""
         message_id = publication.envelope.message_id or ""
         deadlines = self._deadlines.get(timeout) or self._deadlines_of(timeout)
         self._outstanding[message_id] = None
-        fate = asyncio.ensure_future(channel.publish(publication, properties))
         attempt.was_sent = True
         deadlines.add(fate)
         try:
@@ -244,7 +243,7 @@ class Publisher:
         attempt: _Attempt,
     ) -> None:
         """Once. Raises what is known, or `ChannelGoneError` for what is not."""
-        self._check_frame(channel, publication, properties)
+        self._fits(channel, publication, properties)
         await channel.room()
         await channel.without(publication.envelope.message_id or "")
         try:
@@ -281,18 +280,18 @@ class Publisher:
         except UnreadableError as error:
             raise _refused(publication, f"it can't be encoded: {error}") from error
 
-    def _check_frame(
-        self, channel: PublishChannel, publication: Publication, properties: bytes
-    ) -> None:
-        """Properties and headers travel in one frame; a larger one closes the connection."""
+    def _fits(self, channel: PublishChannel, publication: Publication, properties: bytes) -> bool:
+        """True. Properties and headers travel in one frame; a larger one closes the connection, so
+        it is refused here.
+        """
         size = len(properties) + _CONTENT_HEADER_OVERHEAD
-        limit = channel.largest
-        if 0 < limit < size:
+        if size > channel.largest:
             raise MessageTooLargeError(
                 f"properties and headers of {size:,} bytes are over this broker's frame of "
-                f"{limit:,}; put the data into the body",
+                f"{channel.largest:,}; put the data into the body",
                 **_where(publication),
             )
+        return True
 
     def _too_late(
         self, publication: Publication, attempt: _Attempt, timeout: timedelta
