@@ -25,6 +25,8 @@ def main(arguments: list[str]) -> int:
     """Returns pytest's exit code. `--broker=docker` or `local` chooses between brokers."""
     chosen = next((way for way in arguments if way in _WAYS), None)
     names = _WAYS[chosen] if chosen else [HERE, DOCKER, INSTALLING]
+    if "--install-broker" not in arguments:
+        names = [name for name in names if name != INSTALLING]
     passed_on = [argument for argument in arguments if argument != chosen]
     tests = [] if any(argument.startswith("tests") for argument in passed_on) else _TESTS
     with TemporaryDirectory() as directory:
