@@ -34,10 +34,8 @@ class Envelope:
     user_id: str | None = None
     cluster_id: str | None = None
     headers: Headers = field(default_factory=dict)
-    as_it_came: dict[str, tuple[Any, bytes]] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    """Headers as they were on the wire beside their values: what isn't changed goes out so, with
-    the very type that the sender chose."""
+    as_it_came: tuple[bytes, int, Headers] | None = field(default=None, compare=False, repr=False)
+    """The bytes in which the headers came, where in them, and the headers as they were read: what
+    isn't changed goes out so, with the very type that the sender chose."""
     unreadable: str | None = None
     """Why the properties could not be read; they are missing here then."""

@@ -110,7 +110,9 @@ def delivery_count(headers: Mapping[str, Any]) -> int:
     From 4.3 on a returned message counts only in `x-acquired-count`; before, quorum queues
     count every return in `x-delivery-count`. Classic queues count nothing.
     """
-    return count(headers, ACQUIRED_COUNT if ACQUIRED_COUNT in headers else DELIVERY_COUNT)
+    if ACQUIRED_COUNT in headers:
+        return count(headers, ACQUIRED_COUNT)
+    return count(headers, DELIVERY_COUNT) if DELIVERY_COUNT in headers else 0
 
 
 def problem_of(value: object, depth: int = 0) -> str | None:  # noqa: PLR0911 - one for each type

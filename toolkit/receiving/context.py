@@ -48,8 +48,9 @@ class Context:
         self.consumer = consumer
         self.attempt = 0
         self.rounds = 0
-        if headers:
+        if wire.ATTEMPTS in headers:
             self.attempt = wire.count(headers, wire.ATTEMPTS)
+        if wire.RETRY_ATTEMPT in headers:
             self.rounds = wire.count(headers, wire.RETRY_ATTEMPT)
         self.held: list[Outgoing] = []
 

@@ -124,6 +124,7 @@ class Intake:
     async def end(self) -> None:
         """Cancels what still runs; each message goes back."""
         await self.pump.stop()
+        self.pipeline.close()
 
     def warn_of_age(self) -> None:
         """For a beat a minute: says so before the broker loses patience

@@ -75,6 +75,13 @@ class Settlement:
         self._clock = clock
         self._tells_success = hooks.wants(Handled)
 
+    def acknowledge(self, delivery: Delivery, context: Context, started: float) -> None:
+        """Settles a message that was handled, and in whose handling nothing was published."""
+        delivery.ack()
+        if self._tells_success:
+            seconds = time.perf_counter() - started
+            self._hooks.emit(Handled(**context.facts(), seconds=seconds))
+
     async def settle(
         self, delivery: Delivery, context: Context, outcome: Outcome, started: float
     ) -> bool:
@@ -101,10 +108,7 @@ class Settlement:
             case Ack():
                 if context.held:
                     await self._release(context)
-                delivery.ack()
-                if self._tells_success:
-                    seconds = time.perf_counter() - started
-                    self._hooks.emit(Handled(**context.facts(), seconds=seconds))
+                self.acknowledge(delivery, context, started)
             case RetryLater():
                 await self._delay(delivery, context, outcome)
                 return outcome.counts

@@ -59,17 +59,19 @@ class Work:
         return key in self._finished or key in self._finished_before
 
     def begin(self, key: Key) -> None:
-        """It is being handled. What was finished under this key before was another delivery."""
+        """It is being handled. Who asks from now on is told how this run ended."""
         self._running.setdefault(key, None)
-        self._finished.discard(key)
-        self._finished_before.discard(key)
 
     def end(self, key: Key, *, is_finished: bool) -> None:
-        """It is through: `is_finished` if nothing is left to do."""
+        """It is through: `is_finished` if nothing is left to do. If there is, what was finished
+        under this key before was another delivery.
+        """
         over = self._running.pop(key, None)
         if over is not None:
             over.set()
         if not is_finished:
+            self._finished.discard(key)
+            self._finished_before.discard(key)
             self.survive(key)
             return
         if self._survived:

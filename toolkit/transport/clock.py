@@ -32,6 +32,13 @@ class Clock(Protocol):
         """Returns after `delay`."""
         ...
 
+    def stopwatch(self) -> Callable[[], float]:
+        """A function that tells the seconds since some moment, for the event loop that is running.
+
+        They go with `call_later`, never backwards, and can be asked for with every message.
+        """
+        ...
+
 
 class WallClock:
     """The real time; deadlines are kept by the event loop that is running."""
@@ -48,10 +55,9 @@ class WallClock:
         """See `Clock`."""
         await asyncio.sleep(delay.total_seconds())
 
+    def stopwatch(self) -> Callable[[], float]:
+        """See `Clock`."""
+        return asyncio.get_running_loop().time
+
 
 WALL = WallClock()
-
-
-def expire(deadline: asyncio.Timeout) -> None:
-    """Ends what runs under an `asyncio.timeout` now; for `Clock.call_later`."""
-    deadline.reschedule(asyncio.get_running_loop().time())

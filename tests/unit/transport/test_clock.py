@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.clock import in_virtual_time, now, until_nothing_moves
-from toolkit.transport.clock import WALL, expire
+from toolkit.transport.clock import WALL
 
 MINUTE = timedelta(minutes=1)
 
@@ -49,14 +49,11 @@ async def test_a_deadline_never_comes_before_it_was_set() -> None:
 
 
 @in_virtual_time
-async def test_what_runs_under_a_timeout_can_be_ended_from_outside() -> None:
-    """As if its time were over."""
-
-    async def dawdle() -> None:
-        async with asyncio.timeout(None) as deadline:
-            WALL.call_later(MINUTE, lambda: expire(deadline))
-            await asyncio.sleep(3_600)
-
-    with pytest.raises(TimeoutError):
-        await dawdle()
-    assert now() == pytest.approx(60)
+async def test_a_stopwatch_goes_as_deadlines_come() -> None:
+    """By the time of the event loop."""
+    heard: list[float] = []
+    seconds = WALL.stopwatch()
+    began = seconds()
+    WALL.call_later(MINUTE, lambda: heard.append(seconds() - began))
+    await asyncio.sleep(600)
+    assert heard == [pytest.approx(60)]

@@ -82,6 +82,14 @@ class VirtualClock:
                 self.sleepers -= 1
                 timer.cancel()
 
+    def stopwatch(self) -> Callable[[], float]:
+        """See `Clock`."""
+
+        def seconds() -> float:
+            return (self._now - BEGINNING).total_seconds()
+
+        return seconds
+
     @property
     def next_due(self) -> datetime | None:
         """When the next deadline is; None if nobody waits for one."""

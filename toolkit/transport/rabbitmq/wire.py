@@ -14,11 +14,14 @@ import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from toolkit.messages.envelope import Envelope, Headers
 
 _NOTHING = object()
+_BYTES: Final = "surrogateescape"  # bytes that are no UTF-8 go out as they came (PEP 383)
+_OCTETS = tuple(bytes((number,)) for number in range(256))
 _DEEPEST = 16  # nested tables and arrays beyond this stay opaque
 
 # Property flags, highest bit first, in the order of the values.
@@ -37,23 +40,11 @@ _USER_ID: Final = 1 << 4
 _APP_ID: Final = 1 << 3
 _CLUSTER_ID: Final = 1 << 2
 
-_SHORT_TEXTS_BEFORE = ((_CONTENT_TYPE, "content_type"), (_CONTENT_ENCODING, "content_encoding"))
-_SHORT_TEXTS_BETWEEN = (
-    (_CORRELATION_ID, "correlation_id"),
-    (_REPLY_TO, "reply_to"),
-    (_EXPIRATION, "expiration"),
-    (_MESSAGE_ID, "message_id"),
-)
-_SHORT_TEXTS_AFTER = (
-    (_TYPE, "type"),
-    (_USER_ID, "user_id"),
-    (_APP_ID, "app_id"),
-    (_CLUSTER_ID, "cluster_id"),
-)
-
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 24 * 60 * 60  # seconds
 _LAST_MOMENT = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime can hold
 
 
@@ -68,111 +59,132 @@ class Opaque:
     data: bytes
 
 
-def decode_properties(raw: bytes, body: bytes) -> Envelope:
-    """The envelope of a message. Raises `UnreadableError` for what is no property list."""
+def decode_properties(raw: bytes, body: bytes) -> Envelope:  # noqa: PLR0912, PLR0915 - flat
+    """The envelope of a message. Raises `UnreadableError` for what is no property list.
+
+    Written out flat, because every message comes this way. Text that is cut off ends past the end
+    of the bytes, which the last line sees.
+    """
+    envelope = Envelope(body)
     try:
-        return _decode_properties(raw, body)
+        flags = raw[0] << 8 | raw[1]
+        at = 2
+        if flags & _CONTENT_TYPE:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.content_type = raw[start:at].decode("utf-8", _BYTES)
+        if flags & _CONTENT_ENCODING:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.content_encoding = raw[start:at].decode("utf-8", _BYTES)
+        if flags & _HEADERS:
+            envelope.headers, end = _table_at(raw, at, 0)
+            envelope.as_it_came = (raw, at, envelope.headers)
+            at = end
+        if flags & _DELIVERY_MODE:
+            envelope.delivery_mode = raw[at]
+            at += 1
+        if flags & _PRIORITY:
+            envelope.priority = raw[at]
+            at += 1
+        if flags & _CORRELATION_ID:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.correlation_id = raw[start:at].decode("utf-8", _BYTES)
+        if flags & _REPLY_TO:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.reply_to = raw[start:at].decode("utf-8", _BYTES)
+        if flags & _EXPIRATION:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.expiration = raw[start:at].decode("utf-8", _BYTES)
+        if flags & _MESSAGE_ID:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.message_id = raw[start:at].decode("utf-8", _BYTES)
+        if flags & _TIMESTAMP:
+            envelope.timestamp = _moment(_U64.unpack_from(raw, at)[0])
+            at += 8
+        if flags & _TYPE:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.type = raw[start:at].decode("utf-8", _BYTES)
+        if flags & _USER_ID:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.user_id = raw[start:at].decode("utf-8", _BYTES)
+        if flags & _APP_ID:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.app_id = raw[start:at].decode("utf-8", _BYTES)
+        if flags & _CLUSTER_ID:
+            start, at = at + 1, at + 1 + raw[at]
+            envelope.cluster_id = raw[start:at].decode("utf-8", _BYTES)
     except (struct.error, IndexError) as error:
         raise UnreadableError(f"the message's properties end too early: {error}") from error
+    if at > len(raw):
+        raise UnreadableError("the message's properties end within a short string")
+    return envelope
 
 
-def encode_properties(envelope: Envelope) -> bytes:
+def encode_properties(envelope: Envelope) -> bytes:  # noqa: PLR0912 - flat
     """The property list of an envelope.
 
     Raises `UnreadableError` for a header that AMQP has no type for, or a text that is too long.
     """
     flags = 0
     values: list[bytes] = []
-    for flag, name in _SHORT_TEXTS_BEFORE:
-        if (text := getattr(envelope, name)) is not None:
-            flags |= flag
-            values.append(_short(name, text))
+    if envelope.content_type is not None:
+        flags |= _CONTENT_TYPE
+        values.append(_label("content_type", envelope.content_type))
+    if envelope.content_encoding is not None:
+        flags |= _CONTENT_ENCODING
+        values.append(_label("content_encoding", envelope.content_encoding))
     if envelope.headers:
         flags |= _HEADERS
         values.append(_header_table(envelope))
-    for flag, number in (
-        (_DELIVERY_MODE, envelope.delivery_mode),
-        (_PRIORITY, envelope.priority),
-    ):
-        if number is not None:
-            flags |= flag
-            values.append(bytes((number,)))
-    for flag, name in _SHORT_TEXTS_BETWEEN:
-        if (text := getattr(envelope, name)) is not None:
-            flags |= flag
-            values.append(_short(name, text))
+    if envelope.delivery_mode is not None:
+        flags |= _DELIVERY_MODE
+        values.append(_octet("delivery_mode", envelope.delivery_mode))
+    if envelope.priority is not None:
+        flags |= _PRIORITY
+        values.append(_octet("priority", envelope.priority))
+    correlation_id = b""
+    if envelope.correlation_id is not None:
+        flags |= _CORRELATION_ID
+        correlation_id = _short("correlation_id", envelope.correlation_id)
+        values.append(correlation_id)
+    if envelope.reply_to is not None:
+        flags |= _REPLY_TO
+        values.append(_short("reply_to", envelope.reply_to))
+    if envelope.expiration is not None:
+        flags |= _EXPIRATION
+        values.append(_short("expiration", envelope.expiration))
+    if envelope.message_id is not None:
+        flags |= _MESSAGE_ID
+        begins_a_story = envelope.message_id is envelope.correlation_id
+        values.append(
+            correlation_id if begins_a_story else _short("message_id", envelope.message_id)
+        )
     if envelope.timestamp is not None:
         flags |= _TIMESTAMP
         values.append(_U64.pack(_seconds(envelope.timestamp)))
-    for flag, name in _SHORT_TEXTS_AFTER:
-        if (text := getattr(envelope, name)) is not None:
-            flags |= flag
-            values.append(_short(name, text))
+    if envelope.type is not None:
+        flags |= _TYPE
+        values.append(_label("type", envelope.type))
+    if envelope.user_id is not None:
+        flags |= _USER_ID
+        values.append(_label("user_id", envelope.user_id))
+    if envelope.app_id is not None:
+        flags |= _APP_ID
+        values.append(_label("app_id", envelope.app_id))
+    if envelope.cluster_id is not None:
+        flags |= _CLUSTER_ID
+        values.append(_label("cluster_id", envelope.cluster_id))
     return _U16.pack(flags) + b"".join(values)
 
 
-def _decode_properties(raw: bytes, body: bytes) -> Envelope:
-    (flags,) = _U16.unpack_from(raw)
-    at = 2
-    envelope = Envelope(body)
-    for flag, name in _SHORT_TEXTS_BEFORE:
-        if flags & flag:
-            text, at = _short_at(raw, at)
-            setattr(envelope, name, text)
-    if flags & _HEADERS:
-        at = _read_headers(raw, at, envelope)
-    if flags & _DELIVERY_MODE:
-        envelope.delivery_mode = raw[at]
-        at += 1
-    if flags & _PRIORITY:
-        envelope.priority = raw[at]
-        at += 1
-    for flag, name in _SHORT_TEXTS_BETWEEN:
-        if flags & flag:
-            text, at = _short_at(raw, at)
-            setattr(envelope, name, text)
-    if flags & _TIMESTAMP:
-        (seconds,) = _U64.unpack_from(raw, at)
-        at += 8
-        envelope.timestamp = (
-            datetime.fromtimestamp(seconds, UTC) if seconds <= _LAST_MOMENT else seconds
-        )
-    for flag, name in _SHORT_TEXTS_AFTER:
-        if flags & flag:
-            text, at = _short_at(raw, at)
-            setattr(envelope, name, text)
-    return envelope
-
-
-def _read_headers(raw: bytes, at: int, envelope: Envelope) -> int:
-    """The header table, each value beside the bytes that it came as."""
-    end: int = at + 4 + _U32.unpack_from(raw, at)[0]
-    if end > len(raw):
-        raise UnreadableError("the header table is longer than what is left")
-    at += 4
-    while at < end:
-        name, start = _short_at(raw, at)
-        value, at = _value_at(raw, start, 0)
-        envelope.headers[name] = value
-        envelope.as_it_came[name] = (value, raw[start:at])
-    return end
-
-
-def _short_at(raw: bytes, at: int) -> tuple[str, int]:
-    end = at + 1 + raw[at]
-    if end > len(raw):
-        raise UnreadableError("a short string is longer than what is left")
-    return raw[at + 1 : end].decode("utf-8", "surrogateescape"), end
-
-
 def _table_at(raw: bytes, at: int, depth: int) -> tuple[Headers, int]:
-    end = at + 4 + _U32.unpack_from(raw, at)[0]
+    end: int = at + 4 + _U32.unpack_from(raw, at)[0]
     if end > len(raw):
         raise UnreadableError("a header table is longer than what is left")
     at += 4
     table: Headers = {}
     while at < end:
-        name, at = _short_at(raw, at)
+        start, at = at + 1, at + 1 + raw[at]
+        name = raw[start:at].decode("utf-8", _BYTES)
         table[name], at = _value_at(raw, at, depth)
     return table, end
 
@@ -191,19 +203,18 @@ def _array_at(raw: bytes, at: int, depth: int) -> tuple[list[Any], int]:
 
 def _value_at(raw: bytes, at: int, depth: int) -> tuple[Any, int]:
     """One value with its type octet. What Python can't hold exactly stays opaque."""
-    kind = raw[at : at + 1]
+    kind = raw[at]
     if fixed := _FIXED.get(kind):
-        value = fixed.unpack_from(raw, at + 1)[0]
-        return (bool(value) if kind == b"t" else value), at + 1 + fixed.size
-    if kind == b"V":
-        return None, at + 1
-    if kind == b"D":
-        return _decimal_at(raw, at + 1), at + 6
-    if kind == b"T":
-        return _moment_at(raw, at), at + 9
+        return fixed.unpack_from(raw, at + 1)[0], at + 1 + fixed.size
     if kind in _LONG:
         return _long_at(raw, at, kind, depth)
-    raise UnreadableError(f"a header has the unknown type {kind!r}")
+    if kind == _NULL:
+        return None, at + 1
+    if kind == _DECIMAL:
+        return _decimal_at(raw, at + 1), at + 6
+    if kind == _MOMENT:
+        return _moment_at(raw, at), at + 9
+    raise UnreadableError(f"a header has the unknown type {raw[at : at + 1]!r}")
 
 
 def _decimal_at(raw: bytes, at: int) -> Decimal:
@@ -212,40 +223,41 @@ def _decimal_at(raw: bytes, at: int) -> Decimal:
 
 
 def _moment_at(raw: bytes, at: int) -> datetime | Opaque:
-    (seconds,) = _U64.unpack_from(raw, at + 1)
-    if seconds > _LAST_MOMENT:
-        return Opaque(raw[at : at + 9])
-    return datetime.fromtimestamp(seconds, UTC)
+    moment = _moment(_U64.unpack_from(raw, at + 1)[0])
+    return moment if isinstance(moment, datetime) else Opaque(raw[at : at + 9])
 
 
-def _long_at(raw: bytes, start: int, kind: bytes, depth: int) -> tuple[Any, int]:
-    at = start + 1
-    end = at + 4 + _U32.unpack_from(raw, at)[0]
+@lru_cache(maxsize=64)
+def _moment(seconds: int) -> datetime | int:
+    """What comes in at one time was mostly sent within a few seconds."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds <= _LAST_MOMENT else seconds
+
+
+def _long_at(raw: bytes, start: int, kind: int, depth: int) -> tuple[Any, int]:
+    at = start + 5
+    end: int = at + _U32.unpack_from(raw, start + 1)[0]
     if end > len(raw):
         raise UnreadableError("a header's value is longer than what is left")
-    if kind == b"S":
-        return raw[at + 4 : end].decode("utf-8", "surrogateescape"), end
-    if kind == b"x":
-        return bytearray(raw[at + 4 : end]), end
+    if kind == _TEXT:
+        return raw[at:end].decode("utf-8", _BYTES), end
+    if kind == _BINARY:
+        return bytearray(raw[at:end]), end
     if depth >= _DEEPEST:
         return Opaque(raw[start:end]), end
-    return _table_at(raw, at, depth + 1) if kind == b"F" else _array_at(raw, at, depth + 1)
+    at = start + 1
+    return _table_at(raw, at, depth + 1) if kind == _TABLE else _array_at(raw, at, depth + 1)
 
 
-_LONG = (b"S", b"x", b"F", b"A")
+_TEXT, _BINARY, _TABLE, _ARRAY = b"SxFA"
+_LONG = frozenset((_TEXT, _BINARY, _TABLE, _ARRAY))
+_NULL, _DECIMAL, _MOMENT = b"VDT"
 
 _FIXED = {
-    b"t": struct.Struct(">B"),
-    b"b": struct.Struct(">b"),
-    b"B": struct.Struct(">B"),
-    b"s": struct.Struct(">h"),
-    b"u": struct.Struct(">H"),
-    b"I": struct.Struct(">i"),
-    b"i": struct.Struct(">I"),
-    b"l": struct.Struct(">q"),
-    b"L": struct.Struct(">q"),
-    b"f": struct.Struct(">f"),
-    b"d": struct.Struct(">d"),
+    ord(kind): struct.Struct(f">{form}")
+    for kind, form in (
+        *(("t", "?"), ("b", "b"), ("B", "B"), ("s", "h"), ("u", "H"), ("I", "i"), ("i", "I")),
+        *(("l", "q"), ("L", "q"), ("f", "f"), ("d", "d")),
+    )
 }
 """Types of a fixed size, by their octet, as RabbitMQ reads them
 (https://www.rabbitmq.com/amqp-0-9-1-errata.html#section_3)."""
@@ -260,7 +272,7 @@ _WHOLE_NUMBERS = (
 
 def _bytes(text: str) -> bytes:
     try:
-        return text.encode("utf-8", "surrogateescape")
+        return text.encode("utf-8", _BYTES)
     except (UnicodeEncodeError, AttributeError) as error:
         raise UnreadableError(f"{text!r:.60} is no text that UTF-8 can carry") from error
 
@@ -269,26 +281,57 @@ def _short(name: str, text: str) -> bytes:
     data = _bytes(text)
     if len(data) > 255:
         raise UnreadableError(f"{name} has {len(data)} bytes; 255 is the most")
-    return bytes((len(data),)) + data
+    return _OCTETS[len(data)] + data
+
+
+_label = lru_cache(maxsize=512)(_short)
+"""The same for texts that are mostly the same from message to message."""
+
+
+def _octet(name: str, number: int) -> bytes:
+    if not 0 <= number <= 255:
+        raise UnreadableError(f"{name} {number} is not between 0 and 255")
+    return _OCTETS[number]
 
 
 def _long(kind: bytes, data: bytes) -> bytes:
-    return kind + _U32.pack(len(data)) + data
+    return kind + _sized(data)
 
 
 def _header_table(envelope: Envelope) -> bytes:
-    came = envelope.as_it_came
-    entries = []
-    for name, value in envelope.headers.items():
-        before, data = came.get(name, (_NOTHING, b""))
-        entries.append(_short("a header's name", name))
-        entries.append(data if before is value else _value(value))
-    table = b"".join(entries)
-    return _U32.pack(len(table)) + table
+    if envelope.as_it_came is not None:
+        return _partly_as_it_came(envelope.headers, *envelope.as_it_came)
+    return _table(envelope.headers)
+
+
+def _partly_as_it_came(headers: Headers, raw: bytes, at: int, parsed: Headers) -> bytes:
+    """Each value that is still the one that was parsed, with the bytes that it was parsed from."""
+    entries: dict[str, bytes] = {}
+    end = at + 4 + _U32.unpack_from(raw, at)[0]
+    at += 4
+    while at < end:
+        start, at = at + 1, at + 1 + raw[at]
+        name, start = raw[start:at].decode("utf-8", _BYTES), at
+        _, at = _value_at(raw, start, 0)
+        entries[name] = raw[start:at]
+    return _sized(
+        b"".join(
+            _label("a header's name", name)
+            + (entries[name] if parsed.get(name, _NOTHING) is value else _value(value))
+            for name, value in headers.items()
+        )
+    )
 
 
 def _table(table: Headers) -> bytes:
-    data = b"".join(_short("a header's name", name) + _value(v) for name, v in table.items())
+    entries: list[bytes] = []
+    for name, value in table.items():
+        entries.append(_label("a header's name", name))
+        entries.append(_whole(value) if type(value) is int else _value(value))
+    return _sized(b"".join(entries))
+
+
+def _sized(data: bytes) -> bytes:
     return _U32.pack(len(data)) + data
 
 
@@ -319,6 +362,7 @@ def _value(value: Any) -> bytes:  # noqa: PLR0911 - one line for each type of th
     raise UnreadableError(f"a header can't be a {type(value).__name__}: {value!r:.60}")
 
 
+@lru_cache(maxsize=512)
 def _whole(value: int) -> bytes:
     for kind, form, least, beyond in _WHOLE_NUMBERS:
         if least <= value < beyond:
@@ -336,7 +380,13 @@ def _decimal(value: Decimal) -> bytes:
 
 def _seconds(moment: datetime | int) -> int:
     """AMQP 0-9-1 timestamps are whole seconds since 1970 (section 4.2.5.4)."""
-    seconds = moment if isinstance(moment, int) else int(moment.timestamp())
+    if isinstance(moment, int):
+        seconds = moment
+    elif moment.tzinfo is UTC:
+        since = moment - _EPOCH  # three times as fast as `timestamp`
+        seconds = since.days * _DAY + since.seconds
+    else:
+        seconds = int(moment.timestamp())
     if not 0 <= seconds < 2**64:
         raise UnreadableError(f"{moment} is before 1970")
     return seconds

@@ -183,3 +183,18 @@ def test_a_property_that_does_not_fit_is_refused(properties: dict[str, str]) -> 
     """A short string has at most 255 bytes, of UTF-8 or of what came."""
     with pytest.raises(UnreadableError):
         encode_properties(Envelope(b"", **properties))  # type: ignore[arg-type]
+
+
+def test_of_two_headers_of_one_name_the_last_counts() -> None:
+    """For whoever reads it, and in a copy, there once."""
+    twice = b"\x01hs\x00\x05" + b"\x01hB\x06"
+    came = decode_properties(struct.pack(">HI", 1 << 13, len(twice)) + twice, b"")
+    assert came.headers == {"h": 6}
+    assert encode_properties(came)[6:] == b"\x01hB\x06"
+
+
+@pytest.mark.parametrize("number", [-1, 256])
+def test_a_number_over_an_octet_is_refused(number: int) -> None:
+    """As everything else that doesn't fit."""
+    with pytest.raises(UnreadableError, match=f"priority {number}"):
+        encode_properties(Envelope(b"", priority=number))
