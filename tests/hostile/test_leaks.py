@@ -14,7 +14,7 @@ from toolkit import Context, KillSwitch, Retry, Service
 
 TIMES = 8
 STATISTICS = 20  # seconds: the broker's own lag behind by five
-NOISE = 50  # objects per fault, from caches that fill; a channel or a task kept alive has more
+NOISE = 100  # objects per fault, from caches that fill; a channel or a task kept alive has more
 
 
 class Moody(Take):
