@@ -7,7 +7,7 @@ CODE := $(wildcard toolkit services demo tests benchmarks)
 # Tests that wait for the broker's clock overlap; one broker serves all workers.
 # With --require-broker, tests that need a RabbitMQ fail where there is none, instead of being skipped.
 PYTEST_ARGS ?= -n 4 --dist loadgroup
-
+# Such as --quick, or --list.
 BENCH_ARGS ?=
 
 .PHONY: help test conformance faults bench check demo format clean bootstrap

@@ -124,8 +124,7 @@ const works = {
   latency: () => connected(async (connection) => {
     const tally = new Tally();
     const messages = orders();
-    const published = [];
-    const waits = [];
+    const [published, confirmed, waits] = [[], [], []];
     const channel = await connection.createConfirmChannel();
     await consume(connection, task.queue, (order, ack) => {
       waits.push((now() - published[Number(order.order_id)]) * 1000);
@@ -133,15 +132,16 @@ const works = {
       tally.count();
     });
     const began = now();
-    const due = async () => {
+    const due = () => {
       while (published.length < task.count && began + published.length / task.rate <= now()) {
         published.push(now());
-        publish(channel, messages[published.length - 1], task.key);
+        confirmed.push(publish(channel, messages[published.length - 1], task.key));
       }
       if (published.length < task.count) setTimeout(due, 1);
     };
     due();
     await tally.isOver;
+    await Promise.all(confirmed);
     return { count: task.count, began: tally.began, ended: tally.ended, waits };
   }),
 };
