@@ -66,7 +66,7 @@ def run(
 def measure(stage: Stage, case: Case, contestant: Contestant) -> Answer:
     """One contestant, once.
 
-    Of several processes each takes its share and returns the rest, so there must be enough left
+    Of several processes each takes its share and returns the rest, so there is something to spare
     for the slower one. Raises `ContestantFailedError` or `NotFilledError`.
     """
     if contestant.is_in_memory:

@@ -39,14 +39,14 @@ class Contestant:
     command: tuple[str, ...]
     actions: frozenset[Action] = _EACH
     environment: Mapping[str, str] = field(default_factory=dict)
-    is_toolkit: bool = False
+    is_scaled: bool = False
     is_in_memory: bool = False
 
     def takes(self, case: Case) -> bool:
         """Whether there is anything to measure. In memory there is but one size and type."""
         if self.is_in_memory and not case.is_quick:
             return False
-        return case.action in self.actions and (self.is_toolkit or not case.is_scaling)
+        return case.action in self.actions and (self.is_scaled or not case.is_scaling)
 
     def run(self, tasks: Sequence[Task]) -> Answer:
         """Give each task to a process, all at once, and return what they did together.
@@ -107,20 +107,20 @@ def contestants(say: Callable[[str], None]) -> list[Contestant]:
 
 
 def _toolkits() -> list[Contestant]:
-    lanes = ("fast", "plain") if "lane" in Settings.model_fields else ()
-    on_lanes = [_toolkit(f"toolkit, {lane} lane", {"TOOLKIT_LANE": lane}) for lane in lanes]
-    return [*(on_lanes or [_toolkit("toolkit", {})]), _toolkit(IN_MEMORY, {})]
-
-
-def _toolkit(name: str, environment: Mapping[str, str]) -> Contestant:
-    return Contestant(
-        name=name,
-        command=_module("toolkit"),
-        actions=_WITH_MANY,
-        environment=environment,
-        is_toolkit=True,
-        is_in_memory=name == IN_MEMORY,
-    )
+    names = {"toolkit": {}}
+    if "lane" in Settings.model_fields:
+        names = {f"toolkit, {lane} lane": {"TOOLKIT_LANE": lane} for lane in ("fast", "plain")}
+    return [
+        Contestant(
+            name=name,
+            command=_module("toolkit"),
+            actions=_WITH_MANY,
+            environment=environment,
+            is_scaled=number == 0,
+            is_in_memory=name == IN_MEMORY,
+        )
+        for number, (name, environment) in enumerate({**names, IN_MEMORY: {}}.items())
+    ]
 
 
 def _python(name: str, module: str, *, actions: frozenset[Action] = _EACH) -> Contestant:

@@ -13,7 +13,6 @@ from rabbitkit.core.config import (
     BatchPublishConfig,
     ConnectionConfig,
     ConsumerConfig,
-    PoolConfig,
 )
 from rabbitkit.core.types import TopologyMode
 from rabbitkit.serialization import JSONSerializer
@@ -36,12 +35,12 @@ def broker_of(task: Task, *, is_batching: bool = False) -> AsyncBroker:
     config = RabbitConfig(
         connection=ConnectionConfig.from_url(task.url),
         consumer=ConsumerConfig(prefetch_count=task.prefetch),
-        pool=PoolConfig(channel_pool_size=64),
         topology_mode=TopologyMode.MANUAL,
     )
-    batches = BatchPublishConfig(max_in_flight=task.window, flush_interval_ms=1)
     return AsyncBroker(
-        config, serializer=JSONSerializer(), batch_config=batches if is_batching else None
+        config,
+        serializer=JSONSerializer(),
+        batch_config=BatchPublishConfig() if is_batching else None,
     )
 
 
