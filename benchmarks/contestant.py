@@ -107,7 +107,7 @@ def contestants(say: Callable[[str], None]) -> list[Contestant]:
 
 
 def _toolkits() -> list[Contestant]:
-    names = {"toolkit": {}}
+    names: dict[str, dict[str, str]] = {"toolkit": {}}
     if "lane" in Settings.model_fields:
         names = {f"toolkit, {lane} lane": {"TOOLKIT_LANE": lane} for lane in ("fast", "plain")}
     return [
