@@ -3,6 +3,7 @@
 Receives tasks, hands answers back. Node.js and amqplib are taken where they are to be had.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,12 +16,12 @@ from benchmarks.case import Case
 from benchmarks.task import Action, Answer, Task
 from toolkit import Settings
 
-AMQPLIB = "amqplib@2.3.1"
+AMQPLIB = "2.3.1"
 IN_MEMORY = "toolkit in memory"
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent
-_NODE = Path(sys.prefix) / "node"  # within .venv: made with it, gone with it
+_MODULES = Path(sys.prefix) / "node" / "node_modules"  # within .venv: gone with it
 _PATIENCE = 120.0  # seconds for one run
 
 _EACH: frozenset[Action] = frozenset({"publish", "consume", "round_trip", "latency"})
@@ -79,7 +80,10 @@ class Contestant:
         if process.returncode or not output.strip():
             last = (errors.strip() or "no answer").splitlines()[-1]
             raise ContestantFailedError(f"exit {process.returncode}: {last}")
-        return Answer.from_json(output.splitlines()[-1])
+        try:
+            return Answer.from_json(output.splitlines()[-1])
+        except (ValueError, TypeError) as error:
+            raise ContestantFailedError(f"its last line is no answer: {error}") from error
 
 
 def together(answers: Sequence[Answer]) -> Answer:
@@ -136,17 +140,29 @@ def _on_node(say: Callable[[str], None]) -> list[Contestant]:
     if missing:
         say(f"amqplib is left out: there is no {' and no '.join(missing)} on the PATH.")
         return []
-    modules = _NODE / "node_modules"
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(_NODE)]
-    installed = subprocess.run([*command, AMQPLIB], capture_output=True, text=True, check=False)
-    if installed.returncode or not (modules / "amqplib").exists():
-        say(f"amqplib is left out: `npm install {AMQPLIB}` failed ({installed.stderr.strip()}).")
+    if problem := _installed():
+        say(f"amqplib is left out: {problem}")
         return []
     return [
         Contestant(
             name="amqplib",
             command=("node", str(_HERE / "contestants" / "amqplib.js")),
             actions=_WITH_MANY,
-            environment={"NODE_PATH": str(modules)},
+            environment={"NODE_PATH": str(_MODULES)},
         )
     ]
+
+
+def _installed() -> str:
+    """Install amqplib unless it is there in this version; why that failed, if it did."""
+    manifest = _MODULES / "amqplib" / "package.json"
+    if manifest.exists() and json.loads(manifest.read_text())["version"] == AMQPLIB:
+        return ""
+    options = ("--silent", "--no-audit", "--no-fund", "--prefix", str(_MODULES.parent))
+    done = subprocess.run(
+        ["npm", "install", *options, f"amqplib@{AMQPLIB}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"`npm install` failed ({done.stderr.strip()})." if done.returncode else ""

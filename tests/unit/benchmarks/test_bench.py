@@ -35,7 +35,11 @@ def test_the_last_line_that_a_process_prints_is_its_answer() -> None:
 
 @pytest.mark.parametrize(
     ("program", "error"),
-    [("raise ValueError('no such queue')", "ValueError: no such queue"), ("", "no answer")],
+    [
+        ("raise ValueError('no such queue')", "ValueError: no such queue"),
+        ("", "no answer"),
+        ("print('[]')", "argument after ** must be a mapping, not list"),
+    ],
 )
 def test_one_that_fails_is_reported_and_the_others_go_on(program: str, error: str) -> None:
     """With the last words of its process."""
