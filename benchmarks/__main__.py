@@ -60,11 +60,12 @@ def main() -> None:
         print("\n".join(f"--contestant '{one.name}'" for one in players))
         return
     rounds = options.rounds or (1 if options.quick else 3)
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cores / 4:
+        _say(f"This machine is busy (load {load:.1f}): figures will be low, and far apart.")
     with find_broker(_say) as broker, Stage(broker) as stage:
         results = run(stage, cases, players, rounds=rounds, say=_say)
-        setting = Setting(
-            broker.description, platform.python_version(), os.cpu_count() or 1, rounds
-        )
+        setting = Setting(broker.description, platform.python_version(), cores, load, rounds)
     if not results.answers:
         print("\n".join(results.failures))
         return

@@ -35,7 +35,8 @@ _NOTES = """\
   there is a window. Both declare nothing.
 - `toolkit in memory` has no network and writes no disk: the broker is in its process. It has only
   one kind of queue, and its bodies aren't copied.
-- Broker and contestant share this machine's {cores} cores.
+- Broker and contestant share this machine's {cores} cores. Its load was {load:.1f} in the minute
+  before; on a busy machine all figures are low, and far apart.
 """
 
 
@@ -46,6 +47,8 @@ class Setting:
     broker: str
     python: str
     cores: int
+    load: float
+    """How many programs ran or waited in the minute before (`os.getloadavg`)."""
     rounds: int
 
 
@@ -66,7 +69,7 @@ def page(results: Results, setting: Setting) -> str:
         "## Peak memory of the process, MB\n",
         _table(compared, names, lambda case, name: _peak(results, case, name)),
         "## How\n",
-        _NOTES.format(rounds=setting.rounds, cores=setting.cores),
+        _NOTES.format(rounds=setting.rounds, cores=setting.cores, load=setting.load),
         *_failures(results),
     ]
     return "\n".join(parts)

@@ -7,7 +7,7 @@ from benchmarks.case import Case
 from benchmarks.report import Setting, draw, page, table
 from benchmarks.task import Answer
 
-SETTING = Setting(broker="a broker", python="3.11", cores=2, rounds=2)
+SETTING = Setting(broker="a broker", python="3.11", cores=2, load=0.1, rounds=2)
 PUBLISH = Case(name="publish", action="publish", count=100)
 CONSUME = Case(name="consume", action="consume", count=100)
 LATENCY = Case(name="latency", action="latency", count=100)
