@@ -93,6 +93,7 @@ def together(answers: Sequence[Answer]) -> Answer:
         began=min(answer.began for answer in answers),
         ended=max(answer.ended for answer in answers),
         waits=[wait for answer in answers for wait in answer.waits],
+        is_confirmed=all(answer.is_confirmed for answer in answers),
         version=answers[0].version,
         peak=max(answer.peak for answer in answers),
     )

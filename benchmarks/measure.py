@@ -25,6 +25,7 @@ class Measured:
     began: float
     ended: float
     waits: Sequence[float] = field(default_factory=list)
+    is_confirmed: bool = True
 
 
 Work = Callable[[Task], Measured | Coroutine[None, None, Measured]]
@@ -132,6 +133,7 @@ def perform(version: str, **works: Work) -> None:
         began=measured.began,
         ended=measured.ended,
         waits=[seconds * 1000 for seconds in measured.waits],
+        is_confirmed=measured.is_confirmed,
         version=version,
         peak=peak_memory(),
     )

@@ -16,6 +16,7 @@ from benchmarks.contestant import IN_MEMORY
 from benchmarks.figure import Figure, percentile, ratio
 
 NOTHING = "-"
+UNCONFIRMED = " (unconfirmed)"
 
 _COLUMNS = 3
 
@@ -26,9 +27,8 @@ _NOTES = """\
 - All use the same queues, with the same arguments; bodies are JSON, messages persistent. What is
   consumed lies in the queue before the clock starts, which runs from the first message handled to
   the last. Decoded, handled, acked; prefetch 256.
-- Every publish is confirmed, except pika's: its blocking connection waits for each confirm, so it
-  has them one by one only. In the other cases, the round trip and the latency included, **nothing
-  that pika publishes is confirmed**.
+- Every publish is confirmed, unless the table says otherwise: pika's blocking connection waits for
+  each confirm, so it can have them one by one only.
 - FastStream, aio-pika and pika have no call for many messages. amqplib parses JSON into an object;
   all others validate a pydantic model.
 - FastStream logs nothing (`logger=None`); rabbitkit publishes through its batch publisher where
@@ -61,7 +61,7 @@ def page(results: Results, setting: Setting) -> str:
         "# Benchmarks\n\nMade by `make bench`, not by hand.\n\n![Bars](benchmarks.png)\n",
         f"{setting.broker}; Python {setting.python}; {setting.cores} cores. {versions}.\n",
         "## Messages per second\n",
-        _table(compared, names, lambda case, name: _rate(results.rates(case, name))),
+        _table(compared, names, lambda case, name: _rate(results, case, name)),
         f"## {names[0]}, times the others\n",
         _table(compared, names[1:], lambda case, name: _times(results, case, names[0], name)),
         *_latency(results),
@@ -78,7 +78,10 @@ def page(results: Results, setting: Setting) -> str:
 def _latency(results: Results) -> list[str]:
     cases = results.cases(lambda case: case.action == "latency")
     rows = [
-        [name, *(f"{_wait(results, case, name, percent):.2f}" for percent in (50, 99))]
+        [
+            name + _mark(results, case, name),
+            *(f"{_wait(results, case, name, percent):.2f}" for percent in (50, 99)),
+        ]
         for case in cases
         for name in results.contestants()
         if results.of(case, name)
@@ -90,7 +93,7 @@ def _latency(results: Results) -> list[str]:
 def _scaling(results: Results) -> list[str]:
     cases = results.cases(lambda case: case.is_scaling)
     names = [n for n in results.contestants() if any(results.of(case, n) for case in cases)]
-    cells = _table(cases, names, lambda case, name: _rate(results.rates(case, name)))
+    cells = _table(cases, names, lambda case, name: _rate(results, case, name))
     return ["## Scaling: messages per second, 200 B, quorum\n", cells] if cases else []
 
 
@@ -116,12 +119,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _rate(rates: Sequence[float]) -> str:
-    figure = Figure.of(rates)
+def _rate(results: Results, case: Case, name: str) -> str:
+    figure = Figure.of(results.rates(case, name))
     if figure is None:
         return NOTHING
-    spread = f" ± {figure.spread / 2:.0%}" if len(rates) > 1 else ""
-    return f"{figure.median:,.0f}{spread}"
+    spread = f" ± {figure.spread / 2:.0%}" if len(results.of(case, name)) > 1 else ""
+    return f"{figure.median:,.0f}{spread}{_mark(results, case, name)}"
+
+
+def _mark(results: Results, case: Case, name: str) -> str:
+    is_confirmed = all(answer.is_confirmed for answer in results.of(case, name))
+    return "" if is_confirmed else UNCONFIRMED
 
 
 def _times(results: Results, case: Case, ours: str, theirs: str) -> str:
@@ -157,12 +165,13 @@ def draw(results: Results, path: Path) -> None:
     for case, place in zip(cases, places, strict=False):
         names = [name for name in results.contestants() if results.of(case, name)][::-1]
         names = [name for name in names if name != IN_MEMORY]
+        labels = [name + _mark(results, case, name).replace(" ", "\n") for name in names]
         if case.action == "latency":
             waits = [_wait(results, case, name, 99) for name in names]
-            _bars(place, names, waits, "milliseconds, p99: less is better")
+            _bars(place, labels, waits, "milliseconds, p99: less is better")
         else:
             figures = [Figure.of(results.rates(case, name)) for name in names]
-            _bars(place, names, [f.median if f else 0.0 for f in figures], "messages a second")
+            _bars(place, labels, [f.median if f else 0.0 for f in figures], "messages a second")
         place.set_title(case.name, loc="left", fontsize=10)
     picture.savefig(path, dpi=80)
 

@@ -57,6 +57,8 @@ class Answer:
     ended: float
     waits: list[float] = field(default_factory=list)
     """From the publish of each message to its handling, in milliseconds."""
+    is_confirmed: bool = True
+    """Whether each publish waited for the broker's word that it has the message."""
     version: str
     peak: float
     """The most resident memory that the process ever had; 0 where /proc doesn't say."""

@@ -5,6 +5,7 @@ Receives a task, hands it to pika, which offers no window of confirms on this co
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Thread
 from uuid import uuid4
 
@@ -54,14 +55,15 @@ def take_all(
 def publish(task: Task) -> Measured:
     """Closing the channel is the proof that the broker has read it all."""
     channel = channel_of(task)
-    if task.window == 1:
+    is_confirmed = task.window == 1
+    if is_confirmed:
         channel.confirm_delivery()
     messages = list(orders(task.count, task.size, Order))
     began = time.perf_counter()
     for order in messages:
         send(channel, task, order, task.key)
     channel.close()
-    return Measured(task.count, began, time.perf_counter())
+    return Measured(task.count, began, time.perf_counter(), is_confirmed=is_confirmed)
 
 
 def consume(task: Task) -> Measured:
@@ -88,7 +90,7 @@ def round_trip(task: Task) -> Measured:
         send(asking, task, order, task.key)
     take_all(asking, task.answer_queue, answers, answers.count)
     thread.join()
-    return Measured(task.count, began, answers.ended)
+    return Measured(task.count, began, answers.ended, is_confirmed=False)
 
 
 def latency(task: Task) -> Measured:
@@ -105,7 +107,7 @@ def latency(task: Task) -> Measured:
         send(outgoing, task, order, task.key)
     thread.join()
     outgoing.connection.close()
-    return watch.measured()
+    return replace(watch.measured(), is_confirmed=False)
 
 
 if __name__ == "__main__":

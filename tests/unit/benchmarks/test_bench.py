@@ -13,7 +13,7 @@ from benchmarks.task import Answer, Task
 from toolkit.testing.broker import Broker
 
 CASE = Case(name="publish", action="publish", count=10)
-ANSWER = '{"count": 10, "began": 1.0, "ended": 3.0, "waits": [], "version": "7", "peak": 1.5}'
+ANSWER = Answer(count=10, began=1.0, ended=3.0, version="7", peak=1.5).to_json()
 NO_BROKER = Broker(url="amqp://localhost:1", management_url="", description="none")
 
 
@@ -29,7 +29,7 @@ def outcome(*contestants: Contestant, rounds: int = 1) -> tuple[Results, list[st
 
 def test_the_last_line_that_a_process_prints_is_its_answer() -> None:
     """Whatever else its library has to say."""
-    results, _ = outcome(contestant("talker", f"print('hello'); print('{ANSWER}')"))
+    results, _ = outcome(contestant("talker", f"print('hello'); print({ANSWER!r})"))
     assert results.rates(CASE, "talker") == [5.0]
 
 
@@ -43,7 +43,7 @@ def test_the_last_line_that_a_process_prints_is_its_answer() -> None:
 )
 def test_one_that_fails_is_reported_and_the_others_go_on(program: str, error: str) -> None:
     """With the last words of its process."""
-    bad, good = contestant("bad", program), contestant("good", f"print('{ANSWER}')")
+    bad, good = contestant("bad", program), contestant("good", f"print({ANSWER!r})")
     results, _ = outcome(bad, good)
     assert results.contestants() == ["good"]
     (failure,) = results.failures
@@ -53,7 +53,7 @@ def test_one_that_fails_is_reported_and_the_others_go_on(program: str, error: st
 
 def test_every_second_round_is_played_in_the_other_order() -> None:
     """So that none is always the first after a pause, or the last on a warm machine."""
-    program = f"print('{ANSWER}')"
+    program = f"print({ANSWER!r})"
     _, said = outcome(contestant("one", program), contestant("two", program), rounds=2)
     assert [line.split()[2] for line in said] == ["one", "two", "two", "one"]
 
