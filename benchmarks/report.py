@@ -32,7 +32,7 @@ _NOTES = """\
 - FastStream, aio-pika and pika have no call for many messages. amqplib parses JSON into an object;
   all others validate a pydantic model.
 - FastStream logs nothing (`logger=None`); rabbitkit publishes through its batch publisher where
-  there is a window. Both declare nothing.
+  there is a window. Both declare nothing. amqplib's socket has `noDelay`.
 - `toolkit in memory` has no network and writes no disk: the broker is in its process. It has only
   one kind of queue, and its bodies aren't copied.
 - Broker and contestant share this machine's {cores} cores. Its load was {load:.1f} in the minute
