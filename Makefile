@@ -7,8 +7,10 @@ CODE := $(wildcard toolkit services demo tests benchmarks)
 # Tests that wait for the broker's clock overlap; one broker serves all workers.
 # With --require-broker, tests that need a RabbitMQ fail where there is none, instead of being skipped.
 PYTEST_ARGS ?= -n 4 --dist loadgroup
+# Such as --quick, or --list.
+BENCH_ARGS ?=
 
-.PHONY: help test conformance fuzz tls faults check demo format clean bootstrap
+.PHONY: help test conformance fuzz tls faults bench check demo format clean bootstrap
 
 help:
 	@echo "make demo    see it work: two services, a broker and a mail server, started and stopped for you"
@@ -19,6 +21,8 @@ help:
 	@echo "make tls     the tests that talk to a RabbitMQ, over TLS, with a certificate authority of their own"
 	@echo "make faults  the tests that stop and kill a broker of their own (LONG=1: ten minutes of faults"
 	@echo "             at random, and a page about them in docs/; TOOLKIT_SEED repeats a run)"
+	@echo "make bench   side by side with aio-pika, FastStream and others: ten minutes, and a page about them"
+	@echo "             in docs/ (BENCH_ARGS=--quick: a minute and no page)"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
 	@echo "make format  let ruff mend what it can"
 	@echo "make clean   remove .venv and everything generated"
@@ -47,6 +51,9 @@ ifdef LONG
 else
 	$(BIN)/python -m pytest --require-broker --install-broker -m private_broker
 endif
+
+bench: bootstrap
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 check: bootstrap
 	$(BIN)/ruff check .
