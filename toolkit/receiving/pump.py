@@ -21,6 +21,10 @@ Survive = Callable[[Delivery], None]
 _PAUSE = timedelta(seconds=5)
 """Until a message that the engine could not even dead-letter goes back."""
 
+_IN_ONE_TURN = 256
+"""Messages that are begun before the event loop gets a turn: handlers that wait for nothing, of
+messages that come as fast as they are acked, would keep it for ever."""
+
 log = structlog.get_logger("toolkit.pump")
 
 
@@ -42,31 +46,29 @@ class Pump:
         self._concurrency = concurrency
         self._clock = clock
         self._waiting: deque[tuple[int, Delivery]] = deque()
-        self._came: dict[int, int] = {}  # worker to the tick at which its message came
+        self._came: dict[int, int] = {}  # worker at work, to the tick at which its message came
         self._tick = 0
-        self._arrived = asyncio.Semaphore(0)
-        self._open = asyncio.Event()
-        self._open.set()
+        self._idle: list[asyncio.Future[None]] = []
+        self._waking = 0
+        self._left = _IN_ONE_TURN
+        self._is_open = True
         self._is_draining = False
-        self._running = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._quiet: asyncio.Event | None = None  # while somebody waits for it
         self._is_stopping = False
         self._workers: dict[int, asyncio.Task[None]] = {}
-        self._spoilt: set[int] = set()
 
     @property
     def running(self) -> int:
         """How many messages are being handled now."""
-        return self._running
+        return len(self._came)
 
     @property
     def busy(self) -> int:
         """How many are being handled, or will be as soon as their worker gets its turn."""
-        if not self._open.is_set():
-            return self._running
+        if not self._is_open:
+            return self.running
         ready = sum(delivery.is_live for _, delivery in self._waiting)
-        return min(self._running + ready, self._concurrency)
+        return min(self.running + ready, self._concurrency)
 
     def tick(self) -> int:
         """For a steady beat: how many beats ago the oldest message came that isn't settled yet."""
@@ -79,19 +81,14 @@ class Pump:
     def start(self) -> None:
         """Starts the workers."""
         self._is_stopping = False
+        self._idle.clear()
+        self._waking, self._left = 0, _IN_ONE_TURN
         for number in range(self._concurrency):
             self._start_worker(number)
 
     def _start_worker(self, number: int) -> None:
         worker = asyncio.create_task(self._work(number), name=f"{self._name} {number}")
         self._workers[number] = worker
-        worker.add_done_callback(lambda _: self._replace(number))
-
-    def _replace(self, number: int) -> None:
-        """A handler that cancels its own task takes its worker along; the slot goes on."""
-        if number in self._spoilt and not self._is_stopping:
-            self._spoilt.discard(number)
-            self._start_worker(number)
 
     def deliver(self, delivery: Delivery) -> None:
         """Takes a delivery. One that comes while draining stays unsettled: it goes back, once,
@@ -100,19 +97,23 @@ class Pump:
         if self._is_draining:
             return
         self._waiting.append((self._tick, delivery))
-        self._arrived.release()
+        if self._idle and not self._waking:
+            self._wake(1)
 
     def pause(self) -> None:
         """Begins nothing further; what runs goes on."""
-        self._open.clear()
+        self._is_open = False
 
     def resume(self) -> None:
         """Begins again."""
-        self._open.set()
+        self._is_open = True
+        self._wake(1)
 
     async def quiet(self) -> None:
         """Returns once nothing is running; pause first."""
-        await self._quiet.wait()
+        if self._came:
+            self._quiet = self._quiet or asyncio.Event()
+            await self._quiet.wait()
 
     def return_waiting(self) -> int:
         """Gives back what has not begun, and takes nothing further. How many there were."""
@@ -137,13 +138,48 @@ class Pump:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
 
+    def _wake(self, most: int) -> None:
+        """Lets idle workers look for a message. One that was woken wakes two others, if there is
+        more to do: all are up soon where handlers wait for something, and nearly none in vain
+        where they don't and one worker sees to everything by itself.
+        """
+        while most and self._idle and self._may_begin():
+            called = self._idle.pop()
+            if not called.done():  # its worker may have been cancelled
+                called.set_result(None)
+                self._waking += 1
+                most -= 1
+
+    def _may_begin(self) -> bool:
+        return bool(self._waiting and self._left and self._is_open)
+
+    async def _called(self) -> None:
+        """Returns once there may be something to do for an idle worker."""
+        called = asyncio.get_running_loop().create_future()
+        self._idle.append(called)
+        try:
+            await called
+        finally:
+            if called.done() and not called.cancelled():
+                self._waking -= 1
+        if len(self._waiting) > 1:
+            self._wake(2)
+
+    def _next_turn(self) -> None:
+        self._left = _IN_ONE_TURN
+        self._wake(1)
+
     async def _work(self, number: int) -> None:
-        while number not in self._spoilt:
-            await self._arrived.acquire()
-            if not self._open.is_set():
-                await self._open.wait()
-            if not self._waiting:
-                continue  # given back meanwhile
+        """One message after the other, without a pause while there are any."""
+        task = asyncio.current_task()
+        assert task is not None
+        while not task.cancelling():
+            if not self._may_begin():
+                await self._called()
+                continue
+            self._left -= 1
+            if not self._left:
+                asyncio.get_running_loop().call_soon(self._next_turn)
             came, delivery = self._waiting.popleft()
             if delivery.is_live:
                 self._came[number] = came
@@ -151,26 +187,25 @@ class Pump:
             else:
                 self._survive(delivery)  # its channel is gone: the broker delivers it again
             del delivery  # an idle worker must not hold the last message, nor its connection
+        # A handler that cancels its own task takes its worker along; the slot goes on.
+        if not self._is_stopping:
+            self._start_worker(number)
 
     async def _handle(self, delivery: Delivery, number: int) -> None:
-        self._running += 1
-        self._quiet.clear()
         try:
-            await self._receive(delivery)
+            try:
+                await self._receive(delivery)
+            except Exception:
+                # Not the handler's failure, which is an outcome, but a fault of the engine.
+                log.exception("the engine failed; the message goes back", pump=self._name)
+                if not delivery.is_settled:
+                    await self._clock.sleep(_PAUSE)
+                    delivery.reject()
         except asyncio.CancelledError:
             if self._is_stopping:
                 raise
-        except Exception:
-            # Not the handler's failure, which is an outcome, but a fault of the engine.
-            log.exception("the engine failed; the message goes back", pump=self._name)
-            if not delivery.is_settled:
-                await self._clock.sleep(_PAUSE)
-                delivery.reject()
         finally:
-            self._running -= 1
             del self._came[number]
-            if not self._running:
+            if not self._came and self._quiet is not None:
                 self._quiet.set()
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                self._spoilt.add(number)
+                self._quiet = None

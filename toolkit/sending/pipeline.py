@@ -4,11 +4,11 @@ Receives a message from a producer or from a handler's context, hands a `Publica
 transport and returns once the broker has confirmed.
 """
 
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from toolkit.errors import ContractError, MessageTooLargeError, UnroutableError
 from toolkit.messages import headers as wire
@@ -80,7 +80,8 @@ class SendPipeline:
     ) -> None:
         self._service = service
         self._hand_over = publish
-        self._codec = codec
+        self._encode = codec.encode
+        self._content_type = codec.content_type
         self._hooks = hooks
         self._timeout = timeout
         self._max_body = max_body
@@ -112,7 +113,8 @@ class SendPipeline:
         route = self._routes.get(type(message)) or self._default_route(message)
         envelope = self._stamp(message, route, options)
         publication = Publication(envelope, route.exchange, route.contract.name, route.is_required)
-        self._check_size(publication)
+        if self._max_body is not None and len(envelope.body) > self._max_body:
+            raise self._too_large(publication)
         return Outgoing(message, publication, options.timeout or self._timeout)
 
     def _stamp(self, message: Message, route: Route, options: SendOptions) -> Envelope:
@@ -122,31 +124,34 @@ class SendPipeline:
             headers[wire.CAUSATION_ID] = options.causation_id
         if options.headers:
             headers |= _checked(options.headers)
-        message_id = options.message_id or uuid4().hex
+        message_id = correlation_id = os.urandom(16).hex()
+        if options.message_id:
+            message_id = correlation_id = _short("message_id", options.message_id)
+        if options.correlation_id:
+            correlation_id = _short("correlation_id", options.correlation_id)
         return Envelope(
-            body=self._codec.encode(message),
-            message_id=_short("message_id", message_id),
+            body=self._encode(message),
+            message_id=message_id,
             type=contract.name,
-            correlation_id=_short("correlation_id", options.correlation_id or message_id),
+            correlation_id=correlation_id,
             timestamp=self._now(),
             app_id=self._service,
-            content_type=self._codec.content_type,
+            content_type=self._content_type,
             delivery_mode=PERSISTENT,
-            priority=_priority(route.priority if options.priority is None else options.priority),
+            priority=route.priority if options.priority is None else _priority(options.priority),
             expiration=route.expiration if options.ttl is None else _milliseconds(options.ttl),
             headers=headers,
         )
 
-    def _check_size(self, publication: Publication) -> None:
+    def _too_large(self, publication: Publication) -> MessageTooLargeError:
         size = len(publication.envelope.body)
-        if self._max_body is not None and size > self._max_body:
-            raise MessageTooLargeError(
-                f"a body of {size:,} bytes is over TOOLKIT_MAX_BODY, {self._max_body:,}; "
-                "store the content elsewhere and send a reference",
-                exchange=publication.exchange,
-                routing_key=publication.routing_key,
-                message_id=publication.envelope.message_id,
-            )
+        return MessageTooLargeError(
+            f"a body of {size:,} bytes is over TOOLKIT_MAX_BODY, {self._max_body:,}; "
+            "store the content elsewhere and send a reference",
+            exchange=publication.exchange,
+            routing_key=publication.routing_key,
+            message_id=publication.envelope.message_id,
+        )
 
     async def _publish(self, outgoing: Outgoing) -> None:
         publication = outgoing.publication

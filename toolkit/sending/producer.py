@@ -4,7 +4,16 @@ Receives messages from the user's code, hands them to the sending pipeline.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, overload
 
@@ -12,7 +21,7 @@ from toolkit.errors import ContractError, PublishError, TransportError
 from toolkit.messages.contract import Command, Contract, Event, Message, contract_of
 from toolkit.messages.outgoing import SendOptions
 from toolkit.policies.duration import Duration, parse_optional
-from toolkit.sending.pipeline import Route, SendPipeline
+from toolkit.sending.pipeline import NO_OPTIONS, Route, SendPipeline
 
 M = TypeVar("M", bound=Message)
 E = TypeVar("E", bound=Event)
@@ -20,6 +29,9 @@ C = TypeVar("C", bound=Command)
 
 WINDOW = 256
 """How many publishes `many` keeps unconfirmed; 100 to 300 is the broker's usual optimum."""
+
+
+_NOTHING_GIVEN = (None,) * 6
 
 
 class Publishing(Protocol):
@@ -80,15 +92,18 @@ class Outlet(Generic[M]):
         published twice. Raises `UnroutableError`, `RefusedError`, `MessageTooLargeError`, or
         after `timeout` `PublishTimeoutError`.
         """
-        self._check(message)
-        options = SendOptions(
-            message_id=message_id,
-            correlation_id=correlation_id,
-            headers=headers,
-            priority=priority,
-            ttl=parse_optional(ttl),
-            timeout=parse_optional(timeout),
-        )
+        options = NO_OPTIONS
+        if (message_id, correlation_id, headers, priority, ttl, timeout) != _NOTHING_GIVEN:
+            options = SendOptions(
+                message_id=message_id,
+                correlation_id=correlation_id,
+                headers=headers,
+                priority=priority,
+                ttl=parse_optional(ttl),
+                timeout=parse_optional(timeout),
+            )
+        if not isinstance(message, self._model):
+            raise self._misplaced(message)
         return await self._producer.sending.send(message, options)
 
     async def many(
@@ -117,81 +132,88 @@ class Outlet(Generic[M]):
             ttl=parse_optional(ttl),
             timeout=parse_optional(timeout),
         )
-        report = PublishReport()
-        source = _Source(messages)
-        publishers = (self._drain(source, options, report) for _ in range(window))
+        batch = _Batch(lambda message: self._send(message, options), messages)
+        if isinstance(messages, Sequence):
+            window = min(window, len(messages))
         async with asyncio.TaskGroup() as group:
-            for publisher in publishers:
-                group.create_task(publisher)
+            for _ in range(window):
+                group.create_task(batch.drain())
+        report = batch.report
         report.failures.sort(key=lambda failure: failure.position)
-        if source.error is not None:
-            source.error.add_note(f"{report.confirmed} messages were confirmed before")
-            raise source.error
+        if batch.error is not None:
+            batch.error.add_note(f"{report.confirmed} messages were confirmed before")
+            raise batch.error
         return report
 
-    async def _drain(
-        self, source: "_Source[M]", options: SendOptions, report: PublishReport
-    ) -> None:
-        async for position, message in source:
-            try:
-                self._check(message)
-                await self._producer.sending.send(message, options)
-                report.confirmed += 1
-            except (PublishError, ContractError, TransportError) as error:
-                message_id = getattr(error, "message_id", None)
-                report.failures.append(NotConfirmed(position, message_id, error))
-
-    def _check(self, message: object) -> None:
+    async def _send(self, message: M, options: SendOptions) -> None:
         if not isinstance(message, self._model):
-            raise ContractError(
-                f"{type(self._producer).__name__} publishes {self._model.__name__} here, "
-                f"not {type(message).__name__}"
-            )
+            raise self._misplaced(message)
+        await self._producer.sending.send(message, options)
+
+    def _misplaced(self, message: object) -> ContractError:
+        return ContractError(
+            f"{type(self._producer).__name__} publishes {self._model.__name__} here, "
+            f"not {type(message).__name__}"
+        )
 
 
-class _Source(Generic[M]):
-    """Messages of either kind of iterable, numbered, for many readers at once."""
+class _Batch(Generic[M]):
+    """The messages of one `many`, from either kind of iterable, for many readers at once.
 
-    def __init__(self, messages: Iterable[M] | AsyncIterable[M]) -> None:
-        self._messages = aiter(messages) if isinstance(messages, AsyncIterable) else iter(messages)
-        self._turn = asyncio.Lock()
-        self._position = -1
-        self._is_over = False
+    An error of the iterable's own ends it, and is kept.
+    """
+
+    def __init__(
+        self,
+        publish: Callable[[M], Awaitable[None]],
+        messages: Iterable[M] | AsyncIterable[M],
+    ) -> None:
+        self.report = PublishReport()
         self.error: Exception | None = None
+        self._publish = publish
+        self._at_hand: Iterator[tuple[int, M]] = iter(())
+        self._coming: AsyncIterator[tuple[int, M]] | None = None
+        self._turn = asyncio.Lock()
+        if isinstance(messages, AsyncIterable):
+            self._coming = self._number_coming(aiter(messages))
+        else:
+            self._at_hand = self._number(iter(messages))
 
-    def __aiter__(self) -> Self:
-        return self
+    async def drain(self) -> None:
+        """Reads a message and publishes it, until there are no more."""
+        for position, message in self._at_hand:
+            await self._publish_one(position, message)
+        while (found := await self._next_coming()) is not None:
+            await self._publish_one(*found)
 
-    async def __anext__(self) -> tuple[int, M]:
+    async def _publish_one(self, position: int, message: M) -> None:
         try:
-            message = await self._next()
-        except (StopIteration, StopAsyncIteration):
-            raise StopAsyncIteration from None
+            await self._publish(message)
+            self.report.confirmed += 1
+        except (PublishError, ContractError, TransportError) as error:
+            message_id = getattr(error, "message_id", None)
+            self.report.failures.append(NotConfirmed(position, message_id, error))
+
+    async def _next_coming(self) -> tuple[int, M] | None:
+        if self._coming is None:
+            return None
+        async with self._turn:  # a generator can't be asked twice at once
+            return await anext(self._coming, None)
+
+    def _number(self, messages: Iterator[M]) -> Iterator[tuple[int, M]]:
+        try:
+            yield from enumerate(messages)
         except Exception as error:  # noqa: BLE001 - the caller's own; raised by `many`
-            self._is_over, self.error = True, error
-            raise StopAsyncIteration from None
-        self._position += 1
-        return self._position, message
+            self.error = error
 
-    async def _next(self) -> M:
-        if self._is_over:
-            raise StopAsyncIteration
-        if isinstance(self._messages, AsyncIterator):
-            async with self._turn:  # a generator can't be asked twice at once
-                if self._is_over:
-                    raise StopAsyncIteration
-                return await self._ended(anext(self._messages))
-        for message in self._messages:
-            return message
-        self._is_over = True
-        raise StopAsyncIteration
-
-    async def _ended(self, coming: Awaitable[M]) -> M:
+    async def _number_coming(self, messages: AsyncIterator[M]) -> AsyncIterator[tuple[int, M]]:
+        position = 0
         try:
-            return await coming
-        except StopAsyncIteration:
-            self._is_over = True
-            raise
+            async for message in messages:
+                yield position, message
+                position += 1
+        except Exception as error:  # noqa: BLE001 - as above
+            self.error = error
 
 
 class _Declared(Generic[M]):

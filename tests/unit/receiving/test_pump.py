@@ -1,6 +1,7 @@
 """Workers: N means N, what has not begun can be given back, and no fault costs a slot."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -340,3 +341,107 @@ async def test_what_comes_to_nothing_here_is_told() -> None:
     await until_nothing_moves()
     assert survived == [waiting, dead]
     await pump.stop()
+
+
+# ---------------------------------------------------------------------------------- fairness
+
+
+@in_virtual_time
+async def test_handlers_that_wait_for_nothing_leave_the_loop_its_turns() -> None:
+    """Even where each ack brings the next message at once, and there is no end to them."""
+    begun, turns = 0, 0
+
+    async def receive(one: Delivery) -> None:
+        nonlocal begun
+        begun += 1
+        pump.deliver(delivery())
+
+    pump = Pump("shop", receive, concurrency=8)
+    pump.start()
+    for _ in range(8):
+        pump.deliver(delivery())
+    while begun < 10_000:
+        before = begun
+        await asyncio.sleep(0)
+        turns += 1
+        assert begun - before <= 256
+    pump.return_waiting()
+    await pump.stop()
+
+
+@in_virtual_time
+async def test_all_workers_are_at_work_within_a_few_turns() -> None:
+    """Each one that is woken wakes others, whose handlers wait as well."""
+    bench = Bench()
+    bench.close()
+    async with pumping(bench.receive, concurrency=100) as pump:
+        await until_nothing_moves()
+        for one in deliveries(100):
+            pump.deliver(one)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert pump.running == 100
+
+
+@in_virtual_time
+async def test_a_burst_that_one_worker_can_see_to_wakes_few_others() -> None:
+    """Where handlers wait for nothing, a worker that is woken for each message is woken in vain."""
+
+    async def receive(one: Delivery) -> None:
+        one.ack()
+
+    async with pumping(receive, concurrency=100) as pump:
+        await until_nothing_moves()
+        for one in (incoming := deliveries(200)):
+            pump.deliver(one)
+        assert len(pump._idle) == 99
+        await until_nothing_moves()
+    assert marks(incoming) == ["acked"] * 200
+
+
+@in_virtual_time
+async def test_an_idle_worker_holds_no_message() -> None:
+    """Nor the connection that it came by."""
+    async with pumping(Bench().receive, concurrency=1) as pump:
+        incoming = delivery()
+        pump.deliver(incoming)
+        await until_nothing_moves()
+        referrers = [type(one).__name__ for one in gc.get_referrers(incoming)]
+    assert "coroutine" not in referrers
+    assert "frame" not in referrers
+
+
+@in_virtual_time
+async def test_an_idle_worker_that_is_cancelled_is_not_called() -> None:
+    """The message goes to one that is there."""
+    bench = Bench()
+    async with pumping(bench.receive, concurrency=2) as pump:
+        await until_nothing_moves()
+        (worker,) = (task for task in asyncio.all_tasks() if task.get_name() == "shop.ship 1")
+        worker.cancel()
+        await until_nothing_moves()
+        for one in (incoming := deliveries(3)):
+            pump.deliver(one)
+        await until_nothing_moves()
+    assert marks(incoming) == ["acked"] * 3
+
+
+@in_virtual_time
+async def test_a_worker_that_is_cancelled_before_a_fault_is_over_is_replaced() -> None:
+    """It may be a handler's task of long ago that does so."""
+
+    async def receive(one: Delivery) -> None:
+        if one is bad:
+            raise KeyError("engine")
+        await bench.receive(one)
+
+    bench, (bad, good) = Bench(), deliveries(2)
+    async with pumping(receive, concurrency=1) as pump:
+        pump.deliver(bad)
+        await until_nothing_moves()
+        (worker,) = (task for task in asyncio.all_tasks() if task.get_name() == "shop.ship 0")
+        worker.cancel()
+        await until_nothing_moves()
+        pump.deliver(good)
+        await until_nothing_moves()
+    assert (bad.mark, good.mark) == (None, "acked")

@@ -169,3 +169,21 @@ async def test_giving_up_stops_reading_and_sending() -> None:
         await batch
     assert len(postbox.taken) == 3
     assert postbox.unconfirmed == 0
+
+
+async def test_a_few_messages_need_few_tasks() -> None:
+    """Not a whole window of them."""
+    postbox = Postbox()
+    postbox.close()
+    before = len(asyncio.all_tasks())
+    batch = asyncio.create_task(outlet(postbox).many(orders(2), window=100))
+    await postbox.until_taken(2)
+    assert len(asyncio.all_tasks()) - before == 3
+    postbox.open()
+    assert (await batch).confirmed == 2
+
+
+async def test_what_is_no_iterable_is_refused_at_once() -> None:
+    """By Python's own error."""
+    with pytest.raises(TypeError, match="not iterable"):
+        await outlet(Postbox()).many(OrderPlaced)  # type: ignore[arg-type]
