@@ -8,7 +8,7 @@ import pytest
 
 from tests.hostile.management import VirtualHost
 from tests.hostile.proxy import Proxy
-from tests.hostile.shop import Audited, OrderPlaced, Orders, ShipOrder, Shouted, shop_service
+from tests.hostile.shop import Audited, OrderPlaced, Orders, ShipOrder, Shouted, Take, shop_service
 from tests.hostile.waiting import answer, eventually
 from tests.hostile.wire import Wire
 from toolkit import (
@@ -135,6 +135,32 @@ async def test_a_channel_that_was_told_no_is_replaced_once_it_is_idle(
     await eventually(lambda: not first.is_open)
     assert publisher._channel is not first
     assert publisher._channel.is_open
+
+
+@pytest.mark.parametrize("lane", ["fast", "plain"])
+async def test_an_id_that_was_given_up_is_waited_for(
+    amqp_url: str, lane: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first publish is still under way, and a return would name both."""
+    monkeypatch.setenv("TOOLKIT_LANE", lane)
+    async with (
+        Proxy.before(amqp_url) as proxy,
+        shop_service(proxy.url, Take(), producers=[Orders]) as service,
+    ):
+        orders = Orders(service)
+        proxy.hold()
+        first = asyncio.create_task(orders.shipped(ShipOrder(number=1), message_id="one"))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        again = [
+            asyncio.create_task(orders.shipped(ShipOrder(number=1), message_id="one"))
+            for _ in range(2)
+        ]
+        await asyncio.sleep(0.01)
+        proxy.resume()
+        for publishing in again:
+            with pytest.raises(UnroutableError):
+                await publishing
 
 
 async def test_many_reports_each_failure_by_its_position(orders: Orders, wire: Wire) -> None:

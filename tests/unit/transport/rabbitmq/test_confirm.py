@@ -111,6 +111,18 @@ async def test_publishes_of_one_turn_are_written_together() -> None:
     assert socket.written == b"0;1;2;"
 
 
+async def test_nothing_is_written_to_a_channel_that_is_gone() -> None:
+    """Published in the turn in which the broker closed it: a late frame costs the connection."""
+    stream, socket = connected()
+    lane = ConfirmLane(CHANNEL, stream)
+    stream.claim(CHANNEL, lane)
+    fate = lane.publish("one", [b"late"], 4)
+    stream.data_received(closed(CHANNEL, b"NOT_FOUND"))
+    await asyncio.sleep(0)
+    assert socket.written == b""
+    assert outcome(fate) is ChannelGoneError
+
+
 async def test_an_id_is_free_again_once_its_publish_is_through() -> None:
     """Also where nobody waited for it any more."""
     stream, _ = connected()

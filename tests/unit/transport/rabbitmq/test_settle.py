@@ -71,7 +71,7 @@ def test_what_is_told_is_forgotten() -> None:
     """A channel lives for a million messages; what is kept is what has a gap before it."""
     marks = Marks()
     for tag in range(1, 1_001):
-        marks.make(tag, Mark.ACK)
+        marks.make(tag, Mark.REJECT if tag % 7 == 0 else Mark.ACK)
         marks.tell()
     assert [len(kept) for kept in (marks._acked, marks._told, marks._others)] == [0, 0, 0]
 
@@ -85,6 +85,14 @@ def test_a_gap_is_closed_later() -> None:
     marks.make(4, Mark.ACK)
     marks.make(1, Mark.ACK)
     assert marks.tell() == [(Mark.ACK, 4, True)]
+
+
+def test_a_run_goes_on_behind_a_reject() -> None:
+    """What was rejected is told first, so an ack may cover its tag."""
+    marks = Marks()
+    for tag in range(1, 6):
+        marks.make(tag, Mark.REJECT if tag == 3 else Mark.ACK)
+    assert marks.tell() == [(Mark.REJECT, 3, False), (Mark.ACK, 5, True)]
 
 
 def test_the_frames_are_those_of_the_protocol() -> None:

@@ -277,6 +277,36 @@ async def test_a_closed_channel_takes_its_lane_along() -> None:
     assert await stream.reader.read() == goodbye
 
 
+async def test_a_channel_that_we_closed_has_no_lane_any_more() -> None:
+    """Another one may get its number."""
+    stream, _ = connected()
+    lane = ConfirmLane(1, stream)
+    stream.claim(1, lane)
+    stream.data_received(frame(1, 1, struct.pack(">HH", 20, 41)))
+    assert not lane.is_open
+
+
+async def test_who_waits_for_room_looks_again() -> None:
+    """The first to be woken may have filled it."""
+    stream, _ = connected()
+    stream.pause_writing()
+    through: list[int] = []
+
+    async def write(number: int) -> None:
+        await stream.room()
+        through.append(number)
+        stream.pause_writing()
+
+    writers = [asyncio.create_task(write(number)) for number in range(2)]
+    await asyncio.sleep(0)
+    for expected in ([0], [0, 1]):
+        stream.resume_writing()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert through == expected
+    await asyncio.gather(*writers)
+
+
 async def test_a_late_lane_hears_that_the_connection_is_gone() -> None:
     """Claimed between the end of the connection and the notice of it."""
     stream, _ = connected()
@@ -306,9 +336,21 @@ async def test_blocking_is_told_at_once() -> None:
 
 async def test_a_huge_message_is_not_copied_for_every_chunk() -> None:
     """Chunks are kept until a frame is whole: joining each time would be quadratic."""
+    looked: list[int] = []
+
+    class Counting(Stream):
+        def _split(self, data: bytes) -> int:
+            looked.append(len(data))
+            return super()._split(data)
+
     ear = Ear.listening()
-    ear.stream.largest = 0  # no limit was agreed
+    stream = Counting(lambda _, payload: payload, asyncio.get_running_loop())
+    stream.connection_made(ear.socket)
+    stream.claim(1, ear.lane(1))
+    ear.stream = stream
+    stream.largest = 0  # no limit was agreed
     body = b"x" * 3_000_000
     data = deliver(1, 1) + header(1, len(body)) + frame(3, 1, body)
     ear.hear(data, range(0, len(data), 1_000))
     assert ear.heard[1][0][-1] == body
+    assert sum(looked) < 2 * len(data)
