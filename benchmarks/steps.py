@@ -17,7 +17,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from pamqp.body import ContentBody
 from pamqp.commands import Basic
+from pamqp.frame import marshal, unmarshal
+from pamqp.header import ContentHeader
 
 from toolkit import Consumer, Context, Event, Producer, Publishes
 from toolkit.messages.codec import JsonCodec
@@ -32,9 +35,30 @@ from toolkit.receiving.pump import Pump
 from toolkit.receiving.settlement import Settlement
 from toolkit.receiving.work import Work, key_of
 from toolkit.sending.pipeline import SendPipeline
+from toolkit.transport.rabbitmq.confirm import ConfirmLane
+from toolkit.transport.rabbitmq.deliver import DeliverLane
+from toolkit.transport.rabbitmq.frames import (
+    BASIC_ACK,
+    BASIC_DELIVER,
+    END,
+    HEAD,
+    LARGEST,
+    METHOD,
+    METHOD_ID,
+    TAG,
+    Mark,
+    content,
+    publishing,
+    settling,
+    short,
+)
+from toolkit.transport.rabbitmq.settle import Marks
+from toolkit.transport.rabbitmq.stream import Stream
 from toolkit.transport.rabbitmq.wire import decode_properties, encode_properties
 
 WINDOW = 256
+_AT_ONCE = 50  # messages in a chunk, a turn of the loop, a confirm
+_CHANNEL = 1
 TIMEOUT = timedelta(seconds=30)
 
 
@@ -253,6 +277,71 @@ def foreign_decode() -> object:
     return properties
 
 
+def chunks(count: int) -> list[bytes]:
+    """Deliveries as a broker sends them, so many at a time."""
+    tag = METHOD_ID.pack(BASIC_DELIVER) + short("a consumer")
+    where = short("events") + short("bench.placed")
+    frames = [
+        _frame(METHOD, tag + TAG.pack(number, 0) + where)
+        + b"".join(content(_CHANNEL, PROPERTIES, BODY, LARGEST))
+        for number in range(1, count + 1)
+    ]
+    return [b"".join(frames[at : at + _AT_ONCE]) for at in range(0, count, _AT_ONCE)]
+
+
+def _frame(kind: int, payload: bytes) -> bytes:
+    return HEAD.pack(kind, _CHANNEL, len(payload)) + payload + bytes((END,))
+
+
+async def split(come: Sequence[bytes]) -> None:
+    """Frames to deliveries, whose properties nobody asks for."""
+    stream = Stream(lambda _, payload: payload, asyncio.get_running_loop())
+    stream.claim(_CHANNEL, DeliverLane(_CHANNEL, lambda *_: None, lambda: None))
+    for chunk in come:
+        stream.data_received(chunk)
+
+
+def foreign_split(come: Sequence[bytes], count: int) -> None:
+    """The same frames read by pamqp."""
+    for chunk in come:
+        rest = chunk
+        while rest:
+            size, _, _ = unmarshal(rest)
+            rest = rest[size:]
+
+
+def tell(_: object, count: int) -> None:
+    """Marks to acks, so many in a turn of the loop."""
+    marks = Marks()
+    for tag in range(1, count + 1):
+        marks.make(tag, Mark.ACK)
+        if not tag % _AT_ONCE:
+            for mark, told, multiple in marks.tell():
+                settling(_CHANNEL, mark, told, multiple=multiple)
+
+
+async def confirm(count: int) -> None:
+    """Frames for publishes, and their fates, so many confirmed at a time."""
+    stream = Stream(lambda _, payload: payload, asyncio.get_running_loop())
+    lane = ConfirmLane(_CHANNEL, stream)
+    stream.claim(_CHANNEL, lane)
+    method = publishing(_CHANNEL, "events", "bench.placed")
+    for number in range(1, count + 1):
+        lane.publish(
+            str(number), (method, *content(_CHANNEL, PROPERTIES, BODY, LARGEST)), len(BODY)
+        )
+        if not number % _AT_ONCE:
+            confirmed = METHOD_ID.pack(BASIC_ACK) + TAG.pack(number, 1)
+            stream.data_received(_frame(METHOD, confirmed))
+
+
+def foreign_publish() -> object:
+    """The frames for one publish, written by pamqp."""
+    method = Basic.Publish(exchange="events", routing_key="bench.placed", mandatory=True)
+    header = ContentHeader(body_size=len(BODY), properties=FOREIGN)
+    return [marshal(one, _CHANNEL) for one in (method, header, ContentBody(BODY))]
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """Something to be measured: `run` does it `count` times, after `prepare`."""
@@ -296,6 +385,13 @@ VALIDATE = OrderPlaced.__pydantic_validator__.validate_json
 TO_JSON = OrderPlaced.__pydantic_serializer__.to_json
 
 STEPS = (
+    Step("in: pamqp reads frames", foreign_split, prepare=chunks),
+    Step(
+        "in: frames to deliveries",
+        lambda come, _: split(come),
+        "in: pamqp reads frames",
+        chunks,
+    ),
     Step("in: pamqp decodes", each(foreign_decode)),
     Step(
         "in: decode properties",
@@ -314,12 +410,15 @@ STEPS = (
         "in: bare loop",
         arrivals,
     ),
+    Step("in: marks to acks", tell),
     Step("out: pydantic alone", each(lambda: TO_JSON(ORDER))),
     Step(
         "out: stamp and to_json", each(lambda: BENCH.sending.prepare(ORDER)), "out: pydantic alone"
     ),
     Step("out: pamqp encodes", each(FOREIGN.marshal)),
     Step("out: encode properties", each(lambda: encode_properties(ENVELOPE)), "out: pamqp encodes"),
+    Step("out: pamqp writes frames", each(foreign_publish)),
+    Step("out: frames and fates", lambda _, count: confirm(count), "out: pamqp writes frames"),
     Step("out: bare loop", lambda _, count: bare_publish(count)),
     Step("out: outlet to the door", lambda _, count: publish(BENCH, count), "out: bare loop"),
     Step("out: many to the door", lambda _, count: publish_many(BENCH, count), "out: bare loop"),

@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-from benchmarks.steps import BODY, ENVELOPE, PROPERTIES, Bench, arrivals, publish, publish_many
+from benchmarks.steps import (
+    BODY,
+    ENVELOPE,
+    PROPERTIES,
+    Bench,
+    arrivals,
+    chunks,
+    confirm,
+    publish,
+    publish_many,
+    split,
+    tell,
+)
 from benchmarks.steps import pump as pump_all
 from benchmarks.steps import receive as receive_all
 from toolkit.transport.rabbitmq.wire import decode_properties, encode_properties
@@ -56,9 +68,24 @@ async def pump(bench: Bench, count: int) -> None:
     await pump_all(bench, ARRIVALS[:count])
 
 
-ARRIVALS = arrivals(400)
+async def read(bench: Bench, count: int) -> None:
+    await split(CHUNKS[: count // 50])
+
+
+async def ack(bench: Bench, count: int) -> None:
+    tell(None, count)
+
+
+async def write(bench: Bench, count: int) -> None:
+    await confirm(count)
+
+
+ARRIVALS, CHUNKS = arrivals(400), chunks(400)
 
 WALKS: dict[str, tuple[Walk, int, int]] = {
+    "frames to a delivery": (read, 6, 338),
+    "marks to acks": (ack, 2, 54),
+    "frames of a publish, and its fate": (write, 7, 219),
     "decode properties": (decode, 4, 421),
     "encode properties": (encode, 8, 341),
     "a delivery to its mark": (receive, 21, 465),
