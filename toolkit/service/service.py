@@ -5,7 +5,7 @@ order of start and stop is the whole point of this file.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -287,8 +287,8 @@ class Service:
     def _now(self) -> datetime:
         return self._clock.now()
 
-    async def _publish(self, publication: Publication, timeout: timedelta) -> None:
-        await self._running_transport().publish(publication, timeout=timeout)
+    def _publish(self, publication: Publication, timeout: timedelta) -> Awaitable[None]:
+        return self._running_transport().publish(publication, timeout=timeout)
 
     async def _publish_copy(self, publication: Publication) -> None:
         await self._publish(publication, self.settings.publish_timeout)

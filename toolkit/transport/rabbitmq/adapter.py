@@ -5,8 +5,9 @@ an alarm that blocks publishers lets consumers finish.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -99,9 +100,11 @@ class RabbitTransport:
             await self._publishing.open()
         await self._publisher.open()
 
-    async def publish(self, publication: Publication, *, timeout: timedelta) -> None:
+    def publish(
+        self, publication: Publication, *, timeout: timedelta
+    ) -> Coroutine[Any, Any, None]:
         """See `Transport`."""
-        await self._publisher.publish(publication, timeout)
+        return self._publisher.publish(publication, timeout)
 
     async def subscribe(self, queue: str, *, prefetch: int, deliver: Deliver) -> RabbitSubscriber:
         """See `Transport`."""
