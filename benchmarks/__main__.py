@@ -5,6 +5,7 @@ docs/benchmarks.png as well. Nothing here is a test: it exits with 0 whatever co
 """
 
 import argparse
+import asyncio
 import os
 import platform
 import sys
@@ -16,6 +17,7 @@ from benchmarks.case import CASES
 from benchmarks.contestant import contestants
 from benchmarks.report import Setting, draw, page
 from benchmarks.stage import Stage
+from benchmarks.steps import measure
 from toolkit import configure_logging
 from toolkit.testing.broker import find_broker
 
@@ -69,9 +71,10 @@ def main() -> None:
     if not results.answers:
         print("\n".join(results.failures))
         return
-    written = page(results, setting)
-    print(written)
     is_full = not (options.quick or options.case or options.contestant)
+    steps = asyncio.run(measure(count=5_000, rounds=15)) if is_full else {}
+    written = page(results, setting, steps)
+    print(written)
     if output := options.output or (_DOCS if is_full else None):
         output.mkdir(parents=True, exist_ok=True)
         (output / "benchmarks.md").write_text(written)

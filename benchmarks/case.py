@@ -95,6 +95,6 @@ CASES: tuple[Case, ...] = (
     Case(name="publish with one call, 200 B, quorum", action="many", count=5_000),
     *_matrix(),
     Case(name="round trip, 200 B, quorum", action="round_trip", count=2_000),
-    Case(name="latency at 500 a second, 200 B, quorum", action="latency", count=1_000),
+    Case(name="latency at 500 a second, 200 B, quorum", action="latency", count=2_000),
     *_scaling(),
 )

@@ -3,7 +3,7 @@
 Receives the results of a run, hands back Markdown and writes a PNG.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from benchmarks.bench import Results
 from benchmarks.case import Case
 from benchmarks.contestant import IN_MEMORY
 from benchmarks.figure import Figure, percentile, ratio
+from benchmarks.steps import STEPS
 
 NOTHING = "-"
 UNCONFIRMED = " (unconfirmed)"
@@ -52,8 +53,8 @@ class Setting:
     rounds: int
 
 
-def page(results: Results, setting: Setting) -> str:
-    """All of it, as Markdown."""
+def page(results: Results, setting: Setting, steps: Mapping[str, float]) -> str:
+    """All of it, as Markdown; `steps` are those of `benchmarks.steps`."""
     compared = results.cases(lambda case: not case.is_scaling and case.action != "latency")
     names = results.contestants()
     versions = ", ".join(f"{name} {_version(results, name)}" for name in names)
@@ -68,6 +69,7 @@ def page(results: Results, setting: Setting) -> str:
         *_scaling(results),
         "## Peak memory of the process, MB\n",
         _table(compared, names, lambda case, name: _peak(results, case, name)),
+        *_steps(steps),
         "## How\n",
         _NOTES.format(rounds=setting.rounds, cores=setting.cores, load=setting.load),
         *_failures(results),
@@ -95,6 +97,26 @@ def _scaling(results: Results) -> list[str]:
     names = [n for n in results.contestants() if any(results.of(case, n) for case in cases)]
     cells = _table(cases, names, lambda case, name: _rate(results, case, name))
     return ["## Scaling: messages per second, 200 B, quorum\n", cells] if cases else []
+
+
+def _steps(found: Mapping[str, float]) -> list[str]:
+    """What each step of the walks takes, beside the same work done otherwise."""
+    if not found:
+        return []
+    rows = [
+        (
+            step.name,
+            f"{found[step.name]:.2f}",
+            f"{found[step.name] / found[step.beside]:.2f} of {step.beside.partition(': ')[2]}"
+            if step.beside
+            else "",
+        )
+        for step in STEPS
+    ]
+    return [
+        "## Where the time goes: microseconds a message, without a broker\n",
+        table(("step", "µs", "ratio"), rows) + "\n",
+    ]
 
 
 def _failures(results: Results) -> list[str]:

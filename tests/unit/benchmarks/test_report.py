@@ -5,6 +5,7 @@ from pathlib import Path
 from benchmarks.bench import Results
 from benchmarks.case import Case
 from benchmarks.report import Setting, draw, page, table
+from benchmarks.steps import STEPS
 from benchmarks.task import Answer
 
 SETTING = Setting(broker="a broker", python="3.11", cores=2, load=0.1, rounds=2)
@@ -40,7 +41,7 @@ def results() -> Results:
 
 
 def lines_of(heading: str) -> list[list[str]]:
-    section = page(results(), SETTING).split(f"## {heading}")[1].split("\n## ")[0]
+    section = page(results(), SETTING, {}).split(f"## {heading}")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
@@ -75,7 +76,7 @@ def test_scaling_has_a_table_of_its_own() -> None:
 
 def test_what_failed_is_on_the_page() -> None:
     """A contestant's error is never hidden."""
-    assert "- consume, pika: exit 1: Boom" in page(results(), SETTING)
+    assert "- consume, pika: exit 1: Boom" in page(results(), SETTING, {})
 
 
 def test_columns_line_up_in_a_terminal() -> None:
@@ -89,3 +90,12 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     """One place for each case, the last ones empty."""
     draw(results(), tmp_path / "benchmarks.png")
     assert (tmp_path / "benchmarks.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_each_step_stands_beside_the_same_work_done_otherwise() -> None:
+    """Its ratio says what the toolkit's own way of doing it is worth."""
+    found = {step.name: 2.0 if step.beside else 8.0 for step in STEPS}
+    written = page(results(), SETTING, found)
+    row = next(line for line in written.splitlines() if "frames to deliveries" in line)
+    assert "2.00" in row
+    assert "0.25 of pamqp reads frames" in row
