@@ -100,9 +100,7 @@ class RabbitTransport:
             await self._publishing.open()
         await self._publisher.open()
 
-    def publish(
-        self, publication: Publication, *, timeout: timedelta
-    ) -> Coroutine[Any, Any, None]:
+    def publish(self, publication: Publication, *, timeout: timedelta) -> Coroutine[Any, Any, None]:
         """See `Transport`."""
         return self._publisher.publish(publication, timeout)
 
