@@ -187,6 +187,8 @@ class Pump:
             else:
                 self._survive(delivery)  # its channel is gone: the broker delivers it again
             del delivery  # an idle worker must not hold the last message, nor its connection
+            if not self._left:
+                await asyncio.sleep(0)  # on in the next turn, and not only once it is called
         # A handler that cancels its own task takes its worker along; the slot goes on.
         if not self._is_stopping:
             self._start_worker(number)
