@@ -224,7 +224,7 @@ class Taker:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._settler: Settler | None = None
+        self._settler: PlainSettler | None = None
         self._channel: OpenChannel | None = None
 
     async def count(self, queue: str) -> int:
@@ -250,7 +250,7 @@ class Taker:
         if self._settler is not None:
             await self._settler.close()
 
-    async def _open(self) -> tuple[Settler, WireChannel]:
+    async def _open(self) -> tuple[PlainSettler, WireChannel]:
         if self._channel is None or self._settler is None or not self._channel.is_open:
             await self.close()
             self._channel = channel = await open_channel(await self._link.ready())

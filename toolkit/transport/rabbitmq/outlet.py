@@ -51,10 +51,6 @@ class PublishChannel(ABC):
         """Returns once there is room for more, or the connection is gone."""
 
     @abstractmethod
-    def has(self, message_id: str) -> bool:
-        """Whether a publish with this id is under way, even if nobody waits for it any more."""
-
-    @abstractmethod
     async def without(self, message_id: str | None) -> None:
         """Returns once none with this id is under way; with None, once none is at all."""
 
@@ -98,10 +94,6 @@ class FastChannel(PublishChannel):
         """See `PublishChannel`."""
         await self._stream.room()
 
-    def has(self, message_id: str) -> bool:
-        """See `PublishChannel`."""
-        return self._lane.has(message_id)
-
     async def without(self, message_id: str | None) -> None:
         """See `PublishChannel`."""
         await self._lane.without(message_id)
@@ -140,13 +132,9 @@ class PlainChannel(PublishChannel):
         """See `PublishChannel`."""
         return self.channel.is_open
 
-    def has(self, message_id: str) -> bool:
-        """See `PublishChannel`."""
-        return message_id in self._under_way
-
     async def without(self, message_id: str | None) -> None:
         """See `PublishChannel`."""
-        while self._under_way if message_id is None else self.has(message_id):
+        while self._under_way if message_id is None else message_id in self._under_way:
             self._less.clear()
             await self._less.wait()
 

@@ -115,10 +115,6 @@ class Settler(ABC):
         """Sees to it that all marks are told soon, those included that are made until then."""
 
     @abstractmethod
-    async def flush(self) -> None:
-        """Returns once every mark is on its way, or has become pointless."""
-
-    @abstractmethod
     async def close(self) -> None:
         """Flushes, then closes the channel, which the broker answers after the last mark."""
 
@@ -165,10 +161,6 @@ class LaneSettler(Settler):
                 )
             )
 
-    async def flush(self) -> None:
-        """See `Settler`."""
-        self._tell()
-
     async def close(self) -> None:
         """See `Settler`."""
         self._tell()
@@ -192,7 +184,7 @@ class PlainSettler(Settler):
         self._teller = asyncio.create_task(self._tell(), name="settler")
 
     async def flush(self) -> None:
-        """See `Settler`."""
+        """Returns once every mark is on its way, or has become pointless."""
         if self._teller is not None:
             await asyncio.wait({self._teller})
 
