@@ -9,7 +9,7 @@ import pytest
 from tests.hostile.proxy import Proxy
 from tests.hostile.shop import OrderPlaced, Orders, Take, shop_service
 from tests.hostile.waiting import eventually
-from toolkit import Command, Context, Producer, Sends
+from toolkit import Command, Context, Producer, Sends, UnroutableError
 from toolkit.transport.rabbitmq.settle import RabbitDelivery
 
 QUEUED = 3_000
@@ -84,6 +84,29 @@ async def test_a_publisher_waits_for_the_network(
         report = await publishing
         assert len(report.failures) == MANY  # returned, one by one: nobody handles it
         assert socket.get_write_buffer_size() == 0
+
+
+async def test_who_waits_for_the_network_survives_its_loss(amqp_url: str) -> None:
+    """What was not sent yet goes out on the next connection, long before its time is over."""
+    async with (
+        Proxy.before(amqp_url) as proxy,
+        shop_service(proxy.url, Take(), producers=[Loads]) as service,
+    ):
+        proxy.hold()
+        socket = the_socket(service)
+        cargo = "x" * LARGE
+        publishing = asyncio.create_task(
+            Loads(service).loaded.many(
+                (Load(number=number, cargo=cargo) for number in range(MANY)), window=MANY
+            )
+        )
+        await eventually(lambda: socket.get_write_buffer_size() > 0)
+        proxy.cut()
+        proxy.resume()
+        await eventually(publishing.done, within=60)
+        report = await publishing
+        assert {type(failure.error) for failure in report.failures} == {UnroutableError}
+        assert len(report.failures) == MANY
 
 
 def the_socket(service: Any) -> asyncio.Transport:

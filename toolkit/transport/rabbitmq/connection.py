@@ -255,10 +255,12 @@ class Link:
         self.condition = self.condition.become(state, at=WALL.now(), reason=reason)
 
     def _take(self, connection: OneConnection) -> None:
-        connection.stream.on_blocked = self._block
         self._connection = connection
         self._become(ConnectionState.CONNECTED)
         self._usable.set()
+        connection.stream.on_blocked = self._follow_alarm
+        if connection.stream.is_blocked:  # since before it was ours
+            self._follow_alarm()
 
     def _drop(self, reason: str) -> None:
         self._connection = None
@@ -273,13 +275,16 @@ class Link:
         finally:
             listening.cancel()
 
-    def _block(self, is_blocked: bool) -> None:  # noqa: FBT001 - as `Stream.on_blocked`
-        if is_blocked:
+    def _follow_alarm(self) -> None:
+        """What the connection in use says of the broker's alarms."""
+        if self._connection is None:
+            return
+        if self._connection.stream.is_blocked:
             problem = "the broker blocks publishers: an alarm for memory or disk"
             self._become(ConnectionState.BLOCKED, problem)
             self._usable.clear()
             log.warning(problem, broker=self.address)
-        elif self._connection is not None:
+        else:
             self._become(ConnectionState.CONNECTED)
             self._usable.set()
             log.info("the broker takes messages again", broker=self.address)

@@ -139,9 +139,7 @@ class Publisher:
             raise self._too_late(publication, attempt, timeout) from error
         finally:
             deadlines.discard(fate)
-            waiting = self._outstanding.pop(message_id)
-            if waiting is not None:
-                waiting.set()
+            self._free(message_id)
 
     def _deadlines_of(self, timeout: timedelta) -> Deadlines:
         """One for each length in use; there is one default, so there are few."""
@@ -161,9 +159,12 @@ class Publisher:
         try:
             await self._until_known(publication, properties, attempt)
         finally:
-            waiting = self._outstanding.pop(message_id)
-            if waiting is not None:
-                waiting.set()
+            self._free(message_id)
+
+    def _free(self, message_id: str) -> None:
+        waiting = self._outstanding.pop(message_id)
+        if waiting is not None:
+            waiting.set()
 
     def _told_when_over(self, message_id: str) -> asyncio.Event:
         """An event only for ids that somebody waits for, which is rare."""
@@ -246,6 +247,8 @@ class Publisher:
         self._fits(channel, publication, properties)
         await channel.room()
         await channel.without(publication.envelope.message_id or "")
+        if not channel.is_open:
+            raise ChannelGoneError(None)  # while this waited
         try:
             attempt.was_sent = True
             await channel.publish(publication, properties)

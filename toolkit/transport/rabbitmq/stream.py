@@ -84,7 +84,9 @@ class Stream(asyncio.StreamReaderProtocol):
         """Whether a frame has come: there is a broker at the other end."""
         self.farewell: str | None = None
         """Why the connection is over: what the broker said, or what was wrong with its bytes."""
-        self.on_blocked: Callable[[bool], None] = lambda _: None
+        self.is_blocked = False
+        """Whether the broker takes nothing from publishers at present."""
+        self.on_blocked: Callable[[], None] = lambda: None
         """Told when the broker blocks publishers, and when it no longer does."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -216,10 +218,9 @@ class Stream(asyncio.StreamReaderProtocol):
         """What concerns a connection or a channel as a whole is known here first."""
         if method == CONNECTION_CLOSE:
             self.farewell = _reason(payload)
-        elif method == CONNECTION_BLOCKED:
-            self.on_blocked(True)
-        elif method == CONNECTION_UNBLOCKED:
-            self.on_blocked(False)
+        elif method in (CONNECTION_BLOCKED, CONNECTION_UNBLOCKED):
+            self.is_blocked = method == CONNECTION_BLOCKED
+            self.on_blocked()
         elif method == CHANNEL_CLOSE and channel in self._lanes:
             self._lanes.pop(channel).lose(_reason(payload))
         elif method == CHANNEL_CLOSE_OK and channel in self._lanes:

@@ -14,12 +14,15 @@ from pamqp import commands
 from pamqp.header import ContentHeader
 from yarl import URL
 
+from toolkit.transport.condition import ConnectionState
+from toolkit.transport.rabbitmq.connection import Link
 from toolkit.transport.rabbitmq.guard import (
     ConsumingConnection,
     GuardedConnection,
     PublishingConnection,
     unwrapped,
 )
+from toolkit.transport.rabbitmq.options import RabbitOptions
 from toolkit.transport.rabbitmq.translate import envelope_from
 
 CHANNEL = 1
@@ -132,6 +135,17 @@ async def test_a_long_routing_key_is_not_cut_in_the_middle_of_a_character() -> N
     key = b"\xff" * 40 + ("é" * 80).encode()
     (method,) = await frames(deliver(key), 1, ConsumingConnection)
     assert method.routing_key.startswith("\\xff" * 40 + "é")
+
+
+async def test_a_connection_that_is_blocked_already_is_known_to_be() -> None:
+    """The broker said so while the topology was made sure of, before anybody publishes."""
+    blocked = struct.pack(">HH", 10, 60) + short(b"low on memory")
+    async with reading(frame(1, blocked), PublishingConnection) as (connection, receiver):
+        await receiver.get_frame()
+        link = Link(RabbitOptions(urls=("amqp://127.0.0.1/",), service="shop"), "publish")
+        link._take(connection)
+        assert link.condition.state is ConnectionState.BLOCKED
+        assert not link.is_usable
 
 
 async def test_what_a_broker_says_when_it_closes_is_remembered() -> None:

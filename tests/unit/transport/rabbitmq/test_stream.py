@@ -328,7 +328,7 @@ async def test_blocking_is_told_at_once() -> None:
     """A publisher must not fill the network's buffers while the broker doesn't read."""
     stream, _ = connected()
     told: list[bool] = []
-    stream.on_blocked = told.append
+    stream.on_blocked = lambda: told.append(stream.is_blocked)
     stream.data_received(frame(1, 0, struct.pack(">HH", 10, 60) + b"\x03low"))
     stream.data_received(frame(1, 0, struct.pack(">HH", 10, 61)))
     assert told == [True, False]
