@@ -9,7 +9,7 @@ import pytest
 
 from tests.hostile.management import VirtualHost
 from tests.hostile.shop import QUEUE, OrderPlaced, Orders, Take, shop_service
-from tests.hostile.waiting import eventually
+from tests.hostile.waiting import eventually, glimpse
 from toolkit import Context, KillSwitch, Retry, Service
 
 TIMES = 8
@@ -85,7 +85,7 @@ async def test_cut_connections_leave_nothing_behind(virtual_host: VirtualHost) -
 
         async def cut() -> None:
             virtual_host.kill_connections(url)
-            await eventually(lambda: service.missing)
+            await glimpse(lambda: service.missing)
             await Orders(service).placed(OrderPlaced(number=0))
 
         await nothing_is_left(cut, service, virtual_host)
@@ -99,7 +99,7 @@ async def test_deleted_queues_leave_nothing_behind(
 
         async def delete() -> None:
             virtual_host.delete_queue(QUEUE)
-            await eventually(lambda: QUEUE in service.missing)
+            await glimpse(lambda: QUEUE in service.missing)
 
         await nothing_is_left(delete, service, virtual_host)
 
@@ -114,7 +114,7 @@ async def test_a_kill_switch_leaves_nothing_behind(
         async def trip() -> None:
             consumer.is_down = True
             await Orders(service).placed.many([OrderPlaced(number=0)] * 4)
-            await eventually(lambda: service.suspended)
+            await glimpse(lambda: service.suspended)
             consumer.is_down = False
             await eventually(lambda: not service.suspended)
 

@@ -11,7 +11,7 @@ from tests.hostile.fields import long, properties
 from tests.hostile.management import VirtualHost
 from tests.hostile.proxy import Proxy
 from tests.hostile.shop import DEAD, QUEUE, OrderPlaced, Orders, Take, shop_service
-from tests.hostile.waiting import answer, eventually
+from tests.hostile.waiting import answer, eventually, glimpse
 from tests.hostile.wire import Wire
 from toolkit import Context, PublishTimeoutError, QueueOptions, Service
 from toolkit.testing.broker import Broker
@@ -71,7 +71,7 @@ async def test_connections_killed_under_load_lose_nothing(
             for enough in (100, 400, 800):
                 await eventually(lambda: len(busy.handled) > enough)  # noqa: B023
                 virtual_host.kill_connections(url)
-                await eventually(lambda: service.missing)
+                await glimpse(lambda: service.missing)
         await eventually(lambda: set(busy.handled) == set(confirmed), within=20)
     assert len(confirmed) == ORDERS
     assert busy.most <= busy.concurrency
@@ -98,7 +98,7 @@ async def test_a_handler_outlives_its_connection(virtual_host: VirtualHost, wire
         await Orders(service).placed(OrderPlaced(number=1))
         await eventually(lambda: consumer.now)
         virtual_host.kill_connections(url)
-        await eventually(lambda: service.missing)
+        await glimpse(lambda: service.missing)
         await eventually(lambda: not service.missing)
         gate.set()
         await eventually(lambda: consumer.handled == [1])
@@ -115,7 +115,7 @@ async def test_a_deleted_queue_is_declared_and_consumed_again(
         orders = Orders(service)
         for number in range(3):
             virtual_host.delete_queue(QUEUE)
-            await eventually(lambda: QUEUE in service.missing)
+            await glimpse(lambda: QUEUE in service.missing)
             assert "shop.other" not in service.missing
             await eventually(lambda: not service.missing)
             await orders.placed(OrderPlaced(number=number))

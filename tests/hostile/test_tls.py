@@ -19,7 +19,7 @@ from tests.certificates import Authority, Certificate
 from tests.hostile.process import Process
 from tests.hostile.proxy import Proxy
 from tests.hostile.shop import OrderPlaced, Orders, Take, shop_service
-from tests.hostile.waiting import eventually
+from tests.hostile.waiting import eventually, glimpse
 from toolkit import Service, TlsError
 from toolkit.service.runner import REFUSED, exit_code_of
 from toolkit.testing.broker import Broker
@@ -82,7 +82,7 @@ async def test_a_lost_connection_comes_back(tls_url: str, authority: Authority) 
         take, service = taking(proxy.url, trusting=authority)
         async with service:
             proxy.cut()
-            await eventually(lambda: service.missing)
+            await glimpse(lambda: service.missing)
             await Orders(service).placed(OrderPlaced(number=1))
             await eventually(lambda: take.handled == [1] and not service.missing)
 

@@ -23,3 +23,13 @@ async def answer(ask: Callable[[], T | None], *, within: float = 10.0) -> T:
 async def eventually(condition: Callable[[], object], *, within: float = 10.0) -> None:
     """Ask until it is true. Raises TimeoutError."""
     await answer(lambda: condition() or None, within=within)
+
+
+async def glimpse(condition: Callable[[], object], *, within: float = 10.0) -> None:
+    """Ask in every turn of the loop: what is true for a moment only is seen too.
+
+    Raises TimeoutError.
+    """
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0)
