@@ -1,6 +1,7 @@
 """The command line: commands only, no logic of their own.
 
-`main` is the entry point, `target` finds the service that a command names.
+`main` is the entry point and knows every command by name, without importing any; the others are one
+command each. `output` is how they speak, `ending` how they end.
 """
 
 from toolkit.cli.main import main

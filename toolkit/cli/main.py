@@ -1,26 +1,62 @@
-"""The commands.
+"""The command line's table of contents.
 
-Receives the command line, hands work to the service's runner or supervisor.
+Receives the words that were typed, hands them to the one module that carries them out: nothing is
+imported for a command that isn't asked for, so `toolkit --help` answers at once.
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from toolkit.cli.target import load
-from toolkit.errors import ConfigurationError, ToolkitError
-from toolkit.health.server import health_served
-from toolkit.observability.logging import configure_logging
-from toolkit.service.runner import complain, run
-from toolkit.service.settings import Settings
-from toolkit.service.supervisor import supervise
+from toolkit.errors import ToolkitError
+
+COMMANDS = {
+    "run": "Run services until a signal.",
+}
+"""Each is the `app` of the module of that name in this package."""
+
+
+class Commands(TyperGroup):
+    """All of them, each loaded when it is asked for."""
+
+    def list_commands(self, _: Any) -> list[str]:
+        """In the order in which they are first needed."""
+        return list(COMMANDS)
+
+    def get_command(self, _: Any, cmd_name: str) -> Any:
+        """As much of it as the overview shows."""
+        if cmd_name in COMMANDS:
+            return TyperCommand(cmd_name, help=COMMANDS[cmd_name], rich_markup_mode=None)
+        return None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The real one. For a name that is none it fails as usual."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in COMMANDS:
+            module = import_module(f"toolkit.cli.{name}")
+            command = typer.main.get_command(module.app)
+        return name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Whatever goes wrong on purpose ends in a sentence and an exit code, in this place."""
+        try:
+            return super().invoke(ctx)
+        except ToolkitError as error:
+            from toolkit.cli.ending import ended_by  # noqa: PLC0415 - it knows the service's codes
+
+            raise typer.Exit(ended_by(error)) from error
+
 
 app = typer.Typer(
+    cls=Commands,
     help="Event-driven microservices over RabbitMQ.",
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,  # locals hold settings, settings hold passwords
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # locals hold settings, settings hold passwords
 )
 
 
@@ -42,39 +78,6 @@ def _options(
     pass
 
 
-@app.command("run")
-def run_service(
-    targets: Annotated[list[str], typer.Argument(metavar="MODULE:SERVICE...")],
-    workers: Annotated[int, typer.Option(min=1, max=256, help="How many processes.")] = 1,
-) -> None:
-    """Run services until SIGTERM or Ctrl-C; a second signal stops at once.
-
-    Example: toolkit run services.notifications.service:service --workers 2
-
-    Several services run in one process: with TOOLKIT_AMQP_URL=memory:// they need no broker.
-
-    Exit codes: 0 stopped, 1 unexpected, 2 usage, 69 no broker, 77 refused by the broker,
-    78 configuration.
-    """
-    raise typer.Exit(_run(targets, workers))
-
-
-def _run(targets: Sequence[str], workers: int) -> int:
-    if workers == 1:
-        return run(lambda: [load(target) for target in targets], around=health_served)
-    try:
-        settings = Settings()
-        if settings.is_in_memory:
-            raise ConfigurationError(
-                f"{workers} workers can't share a broker in memory",
-                ["it lives in one process; use --workers 1, or a RabbitMQ in TOOLKIT_AMQP_URL"],
-            )
-    except ToolkitError as error:
-        return complain(error)
-    configure_logging(style=settings.log_format, level=settings.log_level)
-    return supervise(targets, workers)
-
-
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """The entry point of `toolkit`."""
-    app()
+    app(words)

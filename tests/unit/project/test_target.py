@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from toolkit import ConfigurationError, Service
-from toolkit.cli.target import load
+from toolkit.project import load
 
 SHOP = """
 from toolkit import Service
@@ -87,13 +87,19 @@ def test_what_is_no_service_is_a_problem_of_the_configuration(target: str, said:
         load(target)
 
 
-def test_a_module_that_misses_something_itself_says_so() -> None:
-    """It is there, so its own traceback is what helps."""
-    with pytest.raises(ModuleNotFoundError, match="nothing_of_that_name"):
+def test_a_module_that_misses_something_itself_is_shown_where() -> None:
+    """It is there, so its own line is what helps, and none of Python's."""
+    with pytest.raises(ConfigurationError, match="its own code fails") as caught:
         load("shop_under_test.hungry:service")
+    said = str(caught.value)
+    assert 'hungry.py", line 1' in said
+    assert "No module named 'nothing_of_that_name'" in said
+    assert "importlib" not in said
 
 
-def test_an_error_of_a_function_is_its_own() -> None:
-    """Neither hidden nor translated."""
-    with pytest.raises(LookupError, match="no such region"):
+def test_an_error_of_a_function_is_shown_with_its_own_lines_only() -> None:
+    """Not with those of whoever called it."""
+    with pytest.raises(ConfigurationError, match="LookupError: no such region") as caught:
         load("shop_under_test.orders:fail")
+    assert str(caught.value).count("File ") == 1
+    assert isinstance(caught.value.__cause__, LookupError)
