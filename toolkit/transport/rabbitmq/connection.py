@@ -178,10 +178,8 @@ class Link:
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await connection.connect()
-        except asyncio.CancelledError as error:
+        except asyncio.CancelledError as error:  # which nobody may have asked for
             await self._give_up(connection)
-            if was_cancelled():
-                raise
             raise connection_error(error, url, connection.farewell) from error
         except (TimeoutError, *LOST) as error:
             await self._give_up(connection)
@@ -204,6 +202,8 @@ class Link:
         self._has_answered |= connection.has_answered
         connection.abort()
         await connection.close()
+        if was_cancelled():  # meanwhile: the library's own closing keeps that to itself
+            raise asyncio.CancelledError
 
     def _introduce(self, connection: OneConnection, url: URL) -> None:
         assert connection.transport is not None
