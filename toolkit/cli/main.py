@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from toolkit.errors import ToolkitError
 
 COMMANDS = {
+    "dev": "Run a project's services in one terminal, and again when their code changes.",
     "run": "Run services until a signal.",
 }
 """Each is the `app` of the module of that name in this package."""

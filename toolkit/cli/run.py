@@ -25,7 +25,7 @@ def run_service(
     targets: Annotated[list[str], typer.Argument(metavar="SERVICE...")],
     workers: Annotated[int, typer.Option(min=1, max=256, help="How many processes.")] = 1,
 ) -> None:
-    r"""Run services until SIGTERM or Ctrl-C; a second signal stops at once.
+    """Run services until SIGTERM or Ctrl-C; a second signal stops at once.
 
     SERVICE is the name of a service of this project, or MODULE:NAME of a service or of a function
     that makes one.
