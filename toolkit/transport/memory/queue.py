@@ -153,6 +153,12 @@ class Queue:
         self._line_up(consumer)
         self._settle_down()
 
+    def resume(self, consumer: Consumer) -> None:
+        """Serves a consumer again that was paused."""
+        consumer.is_paused = False
+        self._line_up(consumer)
+        self._settle_down()
+
     def cancel(self, consumer: Consumer) -> None:
         """Serves it no longer. What it holds stays its own."""
         if consumer.is_cancelled:
