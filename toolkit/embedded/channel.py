@@ -14,17 +14,7 @@ from pamqp.base import Frame
 from pamqp.commands import Basic, Channel, Confirm
 
 from toolkit.embedded.declaration import Declarations, Owners
-from toolkit.embedded.frame import (
-    CHANNEL_ERROR,
-    FRAME_ERROR,
-    NOT_IMPLEMENTED,
-    UNEXPECTED_FRAME,
-    Fault,
-    framed,
-    read_method,
-    reply_text,
-    said,
-)
+from toolkit.embedded.frame import Code, Fault, framed, read_method, reply_text, said
 from toolkit.transport.memory.broker import Fate, MemoryBroker
 from toolkit.transport.memory.channel import Channel as MemoryChannel
 from toolkit.transport.memory.channel import TaggedDelivery
@@ -84,7 +74,7 @@ class _Publishing:
     is_mandatory: bool
     properties: bytes = b""
     missing: int | None = None
-    pieces: list[bytes] = field(default_factory=list)
+    body: bytearray = field(default_factory=bytearray)
 
 
 class WireChannel:
@@ -110,7 +100,7 @@ class WireChannel:
         """One frame. Raises `Refusal` for what costs the channel, `Fault` for the connection."""
         if kind == METHOD:
             if self._publishing is not None:
-                raise Fault(UNEXPECTED_FRAME, "a method came where a message's content was due")
+                raise Fault(Code.UNEXPECTED_FRAME, "a method came where content was due")
             if payload.startswith(_PUBLISH):
                 self._publishing = _publishing(payload)
                 return
@@ -145,13 +135,13 @@ class WireChannel:
             case Basic.Reject():
                 channel.reject(method.delivery_tag or 0, requeue=method.requeue)
             case Basic.Recover() | Basic.RecoverAsync() if not method.requeue:
-                raise Fault(NOT_IMPLEMENTED, "requeue=false")
+                raise Fault(Code.NOT_IMPLEMENTED, "requeue=false")
             case Basic.Recover() | Basic.RecoverAsync():
                 channel.nack(0, requeue=True, multiple=True)
                 return said(Basic.RecoverOk()) if isinstance(method, Basic.Recover) else None
             case Basic.Qos():
                 if method.prefetch_size:
-                    raise Fault(NOT_IMPLEMENTED, f"prefetch_size!=0 ({method.prefetch_size})")
+                    raise Fault(Code.NOT_IMPLEMENTED, f"prefetch_size!=0 ({method.prefetch_size})")
                 self._prefetch = method.prefetch_count
                 return said(Basic.QosOk())
             case Basic.Consume():
@@ -166,10 +156,10 @@ class WireChannel:
                 return said(Confirm.SelectOk())
             case Channel.Flow():
                 if not method.active:
-                    raise Fault(NOT_IMPLEMENTED, "active=false")
+                    raise Fault(Code.NOT_IMPLEMENTED, "active=false")
                 return said(Channel.FlowOk(active=True))
             case Channel.Open():
-                raise Fault(CHANNEL_ERROR, "second 'channel.open' seen")
+                raise Fault(Code.CHANNEL_ERROR, "second 'channel.open' seen")
             case _:
                 return self._declarations.answer(method)
         return None
@@ -223,9 +213,9 @@ class WireChannel:
     def _take_header(self, payload: bytes) -> None:
         publishing = self._publishing
         if publishing is None or publishing.missing is not None:
-            raise Fault(UNEXPECTED_FRAME, "a content header came where none was due")
+            raise Fault(Code.UNEXPECTED_FRAME, "a content header came where none was due")
         if len(payload) < CONTENT.size or payload[:2] != BASIC.to_bytes(2, "big"):
-            raise Fault(FRAME_ERROR, "a content header can't be read")
+            raise Fault(Code.FRAME_ERROR, "a content header can't be read")
         publishing.missing = size = CONTENT.unpack_from(payload)[2]
         publishing.properties = payload[CONTENT.size :]
         if size > self._memory.largest_body:
@@ -239,24 +229,24 @@ class WireChannel:
     def _take_body(self, payload: bytes) -> None:
         publishing = self._publishing
         if publishing is None or publishing.missing is None:
-            raise Fault(UNEXPECTED_FRAME, "a content body came where none was due")
+            raise Fault(Code.UNEXPECTED_FRAME, "a content body came where none was due")
         publishing.missing -= len(payload)
         if publishing.missing < 0:
-            raise Fault(FRAME_ERROR, "a content body is longer than its header says")
-        publishing.pieces.append(payload)
+            raise Fault(Code.FRAME_ERROR, "a content body is longer than its header says")
+        publishing.body += payload
         if not publishing.missing:
             self._publish(publishing)
 
     def _publish(self, publishing: _Publishing) -> None:
         """To the broker; what came of it is said in the order that AMQP asks for, return first."""
         self._publishing = None
-        body = b"".join(publishing.pieces)
+        body = bytes(publishing.body)
         exchange, key = publishing.exchange, publishing.routing_key
         try:
             envelope = decode_properties(publishing.properties, body)
             fate = self.broker_side.publish(envelope, exchange, key)
         except UnreadableError as error:
-            raise Fault(FRAME_ERROR, str(error)) from error
+            raise Fault(Code.FRAME_ERROR, str(error)) from error
         except NotEncodableError as error:
             precondition_failed(f"the broker in memory can't keep this message: {error}")
         if fate is Fate.UNKNOWN:
@@ -295,9 +285,9 @@ def _publishing(payload: bytes) -> _Publishing:
         key, at = short_at(payload, at, len(payload))
         bits = payload[at]
     except (MalformedFrameError, IndexError) as error:
-        raise Fault(FRAME_ERROR, "Basic.Publish can't be read") from error
+        raise Fault(Code.FRAME_ERROR, "Basic.Publish can't be read") from error
     if bits & _IMMEDIATE:
-        raise Fault(NOT_IMPLEMENTED, "immediate=true")
+        raise Fault(Code.NOT_IMPLEMENTED, "immediate=true")
     return _Publishing(_text(exchange), _text(key), bool(bits & _MANDATORY))
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 from pamqp.base import Frame
 from pamqp.commands import Exchange, Queue
 
-from toolkit.embedded.frame import COMMAND_INVALID, NOT_IMPLEMENTED, Fault, said
+from toolkit.embedded.frame import Code, Fault, said
 from toolkit.topology.declarations import ExchangeType
 from toolkit.transport.memory.broker import MemoryBroker
 from toolkit.transport.memory.queue import Queue as MemoryQueue
@@ -68,7 +68,7 @@ class Declarations:
                 return said(Queue.PurgeOk(memory.purge(self.queue(method.queue))))
             case Queue.Delete():
                 return said(Queue.DeleteOk(self._delete_queue(method)))
-        raise Fault(NOT_IMPLEMENTED, f"{method.name} is not there in the broker in memory")
+        raise Fault(Code.NOT_IMPLEMENTED, f"{method.name} is not there in the broker in memory")
 
     def queue(self, name: str) -> str:
         """A queue by its name, or the last that was declared. Raises `Refusal` where it is
@@ -87,7 +87,7 @@ class Declarations:
             self._memory.exchange(method.exchange)
             return
         if method.exchange_type not in get_args(ExchangeType):
-            raise Fault(COMMAND_INVALID, f"unknown exchange type '{method.exchange_type}'")
+            raise Fault(Code.COMMAND_INVALID, f"unknown exchange type '{method.exchange_type}'")
         self._memory.declare_exchange(
             method.exchange,
             cast("ExchangeType", method.exchange_type),

@@ -5,6 +5,7 @@ sense ends the connection with a `Fault` (AMQP 0-9-1, sections 1.2 and 4.2.3).
 """
 
 import struct
+from enum import IntEnum
 
 from pamqp import frame as library
 from pamqp.base import Frame
@@ -27,37 +28,41 @@ FRAME_MAX = 131_072
 FRAME_MIN = 4096
 """Bytes of the longest frame that everybody has to take (section 4.2.3)."""
 
-CONNECTION_FORCED = 320
-ACCESS_REFUSED = 403
-FRAME_ERROR = 501
-COMMAND_INVALID = 503
-CHANNEL_ERROR = 504
-UNEXPECTED_FRAME = 505
-NOT_ALLOWED = 530
-NOT_IMPLEMENTED = 540
-INTERNAL_ERROR = 541
-
-_NAMES = {
-    CONNECTION_FORCED: "CONNECTION_FORCED",
-    ACCESS_REFUSED: "ACCESS_REFUSED",
-    FRAME_ERROR: "FRAME_ERROR",
-    COMMAND_INVALID: "COMMAND_INVALID",
-    CHANNEL_ERROR: "CHANNEL_ERROR",
-    UNEXPECTED_FRAME: "UNEXPECTED_FRAME",
-    NOT_ALLOWED: "NOT_ALLOWED",
-    NOT_IMPLEMENTED: "NOT_IMPLEMENTED",
-    INTERNAL_ERROR: "INTERNAL_ERROR",
-}
 _KINDS = frozenset((METHOD, HEADER, BODY, HEARTBEAT))
+_UNREADABLE = (
+    PAMQPException,
+    ArithmeticError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What the library raises over arguments that make no sense."""
 _LONGEST_REPLY = 255  # bytes of a short string
 
 
-class Fault(TransportError):
-    """Ends a connection. `code` is the reply code of AMQP, `text` what is said with it."""
+class Code(IntEnum):
+    """Reply codes that end a connection (section 1.2)."""
 
-    def __init__(self, code: int, text: str) -> None:
+    CONNECTION_FORCED = 320
+    ACCESS_REFUSED = 403
+    FRAME_ERROR = 501
+    COMMAND_INVALID = 503
+    CHANNEL_ERROR = 504
+    UNEXPECTED_FRAME = 505
+    NOT_ALLOWED = 530
+    NOT_IMPLEMENTED = 540
+    INTERNAL_ERROR = 541
+
+
+class Fault(TransportError):
+    """Ends a connection; `text` is what is said with the code."""
+
+    def __init__(self, code: Code, text: str) -> None:
         self.code = code
-        self.text = f"{_NAMES[code]} - {text}"
+        self.text = f"{code.name} - {text}"
         super().__init__(self.text)
 
 
@@ -84,14 +89,14 @@ class Cutter:
             return None
         kind, channel, size = HEAD.unpack_from(self._data, self._at)
         if kind not in _KINDS:
-            raise Fault(FRAME_ERROR, f"type {kind} is no type of a frame")
+            raise Fault(Code.FRAME_ERROR, f"type {kind} is no type of a frame")
         if size + AROUND > self.largest:
-            raise Fault(FRAME_ERROR, f"a frame of {size} bytes is over the {self.largest} agreed")
+            raise Fault(Code.FRAME_ERROR, f"a frame of {size} bytes is over {self.largest}")
         end = start + int(size)
         if len(self._data) <= end:
             return None
         if self._data[end] != END:
-            raise Fault(FRAME_ERROR, "a frame has no end octet")
+            raise Fault(Code.FRAME_ERROR, "a frame has no end octet")
         self._at = end + 1
         return kind, channel, self._data[start:end]
 
@@ -101,10 +106,8 @@ def read_method(payload: bytes) -> Frame:
     whole = framed(METHOD, 0, payload)
     try:
         _, _, method = library.unmarshal(whole)
-    except (PAMQPException, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise Fault(FRAME_ERROR, f"a method can't be read: {error}") from error
-    except (struct.error, RecursionError) as error:
-        raise Fault(FRAME_ERROR, "a method's arguments can't be read") from error
+    except _UNREADABLE as error:
+        raise Fault(Code.FRAME_ERROR, f"a method can't be read: {error}") from error
     assert isinstance(method, Frame)
     return method
 

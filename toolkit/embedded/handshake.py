@@ -10,14 +10,7 @@ from typing import Any
 from pamqp.base import Frame
 from pamqp.commands import Connection
 
-from toolkit.embedded.frame import (
-    ACCESS_REFUSED,
-    COMMAND_INVALID,
-    FRAME_MAX,
-    FRAME_MIN,
-    NOT_ALLOWED,
-    Fault,
-)
+from toolkit.embedded.frame import FRAME_MAX, FRAME_MIN, Code, Fault
 from toolkit.topology.declarations import Version
 from toolkit.transport.memory.broker import USER
 from toolkit.transport.memory.refusal import VIRTUAL_HOST
@@ -69,7 +62,7 @@ class Handshake:
     def take(self, method: Frame) -> Frame | None:
         """The answer to the client's next method. Raises `Fault` where the client can't come in."""
         if self._expected is None or not isinstance(method, self._expected):
-            raise Fault(COMMAND_INVALID, f"{method.name} is out of turn")
+            raise Fault(Code.COMMAND_INVALID, f"{method.name} is out of turn")
         match method:
             case Connection.StartOk():
                 self._check(method)
@@ -81,7 +74,7 @@ class Handshake:
                 return None
             case Connection.Open():
                 if method.virtual_host != VIRTUAL_HOST:
-                    raise Fault(NOT_ALLOWED, f"vhost {method.virtual_host} not found")
+                    raise Fault(Code.NOT_ALLOWED, f"vhost {method.virtual_host} not found")
                 self._expected = None
         return Connection.OpenOk()
 
@@ -89,7 +82,7 @@ class Handshake:
         """Section 3.2.3 of the specification's SASL: PLAIN is nothing, the user, the password."""
         if method.mechanism != "PLAIN" or method.response != f"\0{USER}\0{PASSWORD}":
             raise Fault(
-                ACCESS_REFUSED,
+                Code.ACCESS_REFUSED,
                 f"Login was refused using authentication mechanism {method.mechanism}. "
                 f"There is one user, '{USER}', with the password '{PASSWORD}'.",
             )
@@ -106,8 +99,8 @@ class Handshake:
         self.heartbeat = method.heartbeat
         if not FRAME_MIN <= self.frame_max <= FRAME_MAX:
             raise Fault(
-                NOT_ALLOWED,
+                Code.NOT_ALLOWED,
                 f"frame_max {self.frame_max} is not between {FRAME_MIN} and {FRAME_MAX}",
             )
         if self.channel_max > CHANNEL_MAX:
-            raise Fault(NOT_ALLOWED, f"channel_max {self.channel_max} is over {CHANNEL_MAX}")
+            raise Fault(Code.NOT_ALLOWED, f"channel_max {self.channel_max} is over {CHANNEL_MAX}")

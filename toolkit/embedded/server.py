@@ -9,7 +9,7 @@ from typing import Self
 from weakref import WeakKeyDictionary
 
 from toolkit.embedded.declaration import Owners
-from toolkit.embedded.frame import CONNECTION_FORCED, Fault
+from toolkit.embedded.frame import Code, Fault
 from toolkit.embedded.handshake import PASSWORD
 from toolkit.embedded.session import Session
 from toolkit.errors import ConfigurationError
@@ -72,7 +72,10 @@ class EmbeddedBroker:
         sessions = list(self._sessions)
         for session in sessions:
             session.end(
-                Fault(CONNECTION_FORCED, "broker forced connection closure with reason 'shutdown'")
+                Fault(
+                    Code.CONNECTION_FORCED,
+                    "broker forced connection closure with reason 'shutdown'",
+                )
             )
         gone = [asyncio.ensure_future(session.gone.wait()) for session in sessions]
         if gone:

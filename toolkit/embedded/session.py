@@ -16,19 +16,7 @@ from pamqp.header import ProtocolHeader
 
 from toolkit.embedded.channel import WireChannel
 from toolkit.embedded.declaration import Owners, delete_exclusive
-from toolkit.embedded.frame import (
-    CHANNEL_ERROR,
-    COMMAND_INVALID,
-    FRAME_ERROR,
-    INTERNAL_ERROR,
-    NOT_ALLOWED,
-    Cutter,
-    Fault,
-    framed,
-    read_method,
-    reply_text,
-    said,
-)
+from toolkit.embedded.frame import Code, Cutter, Fault, framed, read_method, reply_text, said
 from toolkit.embedded.handshake import Handshake
 from toolkit.transport.memory.broker import MemoryBroker
 from toolkit.transport.memory.refusal import Refusal
@@ -181,11 +169,11 @@ class Session(asyncio.Protocol):
             self.end(fault, payload)
         except Exception:  # a fault of ours costs this connection, never the broker
             log.exception("a frame could not be dealt with", service=self.service)
-            self.end(Fault(INTERNAL_ERROR, "see the log of the broker in memory"), payload)
+            self.end(Fault(Code.INTERNAL_ERROR, "see the log of the broker in memory"), payload)
 
     def _take_own(self, kind: int, payload: bytes) -> None:
         if kind != METHOD:
-            raise Fault(FRAME_ERROR, "channel 0 carries methods only")
+            raise Fault(Code.FRAME_ERROR, "channel 0 carries methods only")
         method = read_method(payload)
         if isinstance(method, Methods.Close):
             self._is_ending = True
@@ -211,7 +199,7 @@ class Session(asyncio.Protocol):
 
     def _take_for(self, number: int, kind: int, payload: bytes) -> None:
         if not self._handshake.is_over:
-            raise Fault(COMMAND_INVALID, "a channel was used before the virtual host was open")
+            raise Fault(Code.COMMAND_INVALID, "a channel was used before the virtual host was open")
         channel = self._channels.get(number)
         if channel is None:
             self._open(number, kind, payload)
@@ -227,15 +215,15 @@ class Session(asyncio.Protocol):
             try:
                 channel.take(kind, payload)
             except Refusal as refusal:
-                if refusal.code >= NOT_ALLOWED:
-                    raise Fault(refusal.code, refusal.text.partition(" - ")[2]) from refusal
+                if refusal.code >= Code.NOT_ALLOWED:
+                    raise Fault(Code(refusal.code), refusal.text.partition(" - ")[2]) from refusal
                 channel.refuse(refusal, payload if kind == METHOD else b"")
 
     def _open(self, number: int, kind: int, payload: bytes) -> None:
         if kind != METHOD or not isinstance(read_method(payload), Channel.Open):
-            raise Fault(CHANNEL_ERROR, f"expected 'channel.open' on channel {number}")
+            raise Fault(Code.CHANNEL_ERROR, f"expected 'channel.open' on channel {number}")
         if number > self._handshake.channel_max:
-            raise Fault(NOT_ALLOWED, f"channel {number} is over {self._handshake.channel_max}")
+            raise Fault(Code.NOT_ALLOWED, f"channel {number} is over {self._handshake.channel_max}")
         self._channels[number] = WireChannel(number, self, self._memory, self._owners)
         self._say(number, Channel.OpenOk())
 
