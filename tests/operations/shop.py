@@ -53,7 +53,7 @@ class Handle(Consumer[Placed]):
             raise Reject("no such order")
         if message.number == 0 and context.attempt == 1:
             raise LookupError("not yet")
-        await context.publish(Ship(number=message.number))
+        await context.send(Ship(number=message.number))
         self.done.append(message.number)
 
 

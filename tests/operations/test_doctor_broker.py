@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from yarl import URL
@@ -21,7 +22,7 @@ from toolkit.testing.broker import Broker
 from toolkit.transport.rabbitmq.tls import Tls
 
 
-async def found_at(url: str, *, within: float = 5.0, **settings: object) -> list[Finding]:
+async def found_at(url: str, *, within: float = 5.0, **settings: Any) -> list[Finding]:
     """What is said of a broker at this address; never its password."""
     async with AsyncExitStack() as stack:
         _, found = await met(url, Settings(amqp_url=url, **settings), stack, within=within)
@@ -29,7 +30,7 @@ async def found_at(url: str, *, within: float = 5.0, **settings: object) -> list
     return found
 
 
-async def the_problem(url: str, **settings: object) -> str:
+async def the_problem(url: str, **settings: Any) -> str:
     (finding,) = await found_at(url, **settings)
     assert (finding.subject, finding.status) == ("connection", "wrong")
     assert finding.fix

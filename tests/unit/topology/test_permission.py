@@ -34,6 +34,13 @@ def test_a_dead_letter_exchange_takes_reading_the_queue_and_writing_there() -> N
     }
 
 
+def test_the_default_exchange_for_dead_letters_counts_like_any_other() -> None:
+    """Its name is empty, which isn't none."""
+    assert needed(Queue("q", dead_letter_exchange="")) - needed(Queue("q")) == {
+        "`read` on queue 'q'"
+    }
+
+
 def test_an_alternate_exchange_takes_reading_this_one_and_writing_there() -> None:
     """Likewise."""
     plain = needed(Exchange("x", "direct"))
