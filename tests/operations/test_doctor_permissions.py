@@ -8,8 +8,8 @@ import pytest
 
 from tests.hostile.management import VirtualHost
 from tests.hostile.waiting import eventually
-from tests.operations.shop import Placed, Shop
-from toolkit import ToolkitError
+from tests.operations.shop import Handle, Placed, Shop
+from toolkit import Service, ToolkitError
 from toolkit.operations.doctor.finding import Finding
 from toolkit.operations.doctor.permission import lacking_of, needed_by, permissions
 from toolkit.testing.broker import Broker
@@ -33,7 +33,8 @@ def inspecting(url: str) -> RabbitOptions:
 
 async def found_by(url: str) -> list[Finding]:
     async with Inspector.connected(inspecting(url)) as inspector:
-        return await permissions(Shop(url).service, [], inspector)
+        service = Shop(url).service
+        return await permissions(service, [service], inspector)
 
 
 async def test_exactly_these_permissions_let_a_service_do_all_of_its_work(
@@ -97,7 +98,8 @@ async def test_what_is_lacking_comes_with_the_line_that_mends_it(
     lost = Need("write", "exchange", "shop.delay.1s")
     url = with_only(virtual_host, NEEDS - {lost, Need("write", "queue", "shop.delay.1s")})
     async with Inspector.connected(inspecting(url)) as inspector:
-        (finding,) = await permissions(Shop(url).service, [], inspector)
+        service = Shop(url).service
+        (finding,) = await permissions(service, [service], inspector)
         user = inspector.user
     assert finding.status == "wrong"
     assert str(lost) in finding.sentence
@@ -109,10 +111,12 @@ async def test_the_line_of_a_user_that_services_share_is_enough_for_all_of_them(
     virtual_host: VirtualHost,
 ) -> None:
     """Permissions that are set take the place of those that were there."""
-    other = Shop("amqp://localhost/", topology="off").service
+    service = Shop("amqp://localhost/").service
+    other = Service("archive", consumers=[Handle()], settings=service.settings)
     url = virtual_host.url_for(configure="^$")
     async with Inspector.connected(inspecting(url)) as inspector:
-        (finding,) = await permissions(Shop(url).service, [other], inspector)
+        (finding,) = await permissions(service, [service, other], inspector)
+    assert "what shop and archive need" in finding.sentence
     everything = NEEDS | needed_by(other)
     assert finding.fix is not None
     assert all(pattern_of(everything, one) in finding.fix for one in PERMISSIONS)

@@ -4,7 +4,7 @@ Receives what was asked for, hands the findings to whoever shows them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +52,12 @@ async def examine(request: Request) -> Findings:
             for one, (service, _) in zip(targets, loading, strict=True)
             if service is not None
         ]
-        found_services = await _services(services, settings, inspector, request)
+        found_services = await _services(services, inspector, request)
     return [
         *found_machine,
         *found_project,
         *(finding for _, findings in loading for finding in findings),
+        *_elsewhere(services, settings if request.broker is None else None),
         *found_settings,
         *found_broker,
         *found_services,
@@ -103,17 +104,21 @@ async def _broker(
     return inspector, [*(one for _, found in met for one in found), *found_management]
 
 
+def _elsewhere(services: Sequence[tuple[Chosen, Service]], looked_at: Settings | None) -> Findings:
+    if looked_at is None:
+        return []
+    found = (elsewhere(one.name, service, looked_at.urls) for one, service in services)
+    return [finding for findings in found for finding in findings]
+
+
 async def _services(
     services: Sequence[tuple[Chosen, Service]],
-    settings: Settings | None,
     inspector: Inspector | None,
     request: Request,
 ) -> Findings:
     all_of_them = [service for _, service in services]
     found: Findings = []
     for one, service in services:
-        if settings is not None:
-            found += elsewhere(one.name, service, settings.urls)
         if inspector is None:
             reason = "not looked at: no broker"
             found.append(Finding(queue.TOPOLOGY, service.name, "unknown", reason))
@@ -125,7 +130,7 @@ async def _services(
 async def _service(
     one: Chosen,
     service: Service,
-    all_of_them: Iterable[Service],
+    all_of_them: Sequence[Service],
     inspector: Inspector,
     request: Request,
 ) -> Findings:
