@@ -45,7 +45,7 @@ async def test_what_is_missing_is_a_note_where_the_service_declares_it(amqp_url:
     finding = found["topology", "shop"]
     assert finding.status == "note"
     assert "exchange 'events'" in finding.sentence
-    assert "queue 'shop.delay.1s'" in finding.sentence
+    assert "and 14 more" in finding.sentence
 
 
 @pytest.mark.parametrize("mode", ["check", "off"])
@@ -53,6 +53,7 @@ async def test_what_is_missing_is_wrong_where_others_declare_it(amqp_url: str, m
     """The service would not start, or not work."""
     found = await found_of(Shop(amqp_url, topology=mode), amqp_url)
     assert found["topology", "shop"].status == "wrong"
+    assert "queue 'shop.delay.1s'" in found["topology", "shop"].sentence
     assert "TOOLKIT_TOPOLOGY=declare" in str(found["topology", "shop"].fix)
 
 
@@ -66,7 +67,8 @@ async def test_each_argument_that_differs_is_named_with_what_to_do(
         found = await queues(Shop(amqp_url).service, "shop", inspector, fail_on_dead_letters=False)
     wrong = [finding for finding in found if finding.status == "wrong"]
     said = "\n".join(finding.sentence for finding in wrong)
-    assert "queue 'shop.handle': x-queue-type should be 'quorum', the broker has 'classic'" in said
+    assert "queue 'shop.handle': " in said
+    assert "; x-queue-type should be 'quorum', the broker has 'classic'" in said
     assert "; x-max-length should be nothing, the broker has 5" in said
     assert "exchange 'commands': type should be 'direct', the broker has 'fanout'" in said
     name = virtual_host.name
