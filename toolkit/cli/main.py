@@ -81,4 +81,4 @@ def _options(
 
 def main(words: Sequence[str] | None = None) -> None:
     """The entry point of `toolkit`."""
-    app(words)
+    app(words, prog_name="toolkit")
