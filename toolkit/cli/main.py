@@ -17,6 +17,7 @@ from toolkit.errors import ToolkitError
 COMMANDS = {
     "dev": "Run a project's services in one terminal, and again when their code changes.",
     "run": "Run services until a signal.",
+    "doctor": "Look machine, broker and services over: what is wrong, and its fix.",
 }
 """Each is the `app` of the module of that name in this package."""
 

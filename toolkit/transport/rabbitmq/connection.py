@@ -107,6 +107,12 @@ class Link:
         self._take(connection)
         return connection
 
+    async def open_once(self) -> OneConnection:
+        """One try at each node, for a look: once lost, it stays so. Raises why there is none."""
+        connection = await self._connect()
+        self._take(connection)
+        return connection
+
     async def _first(self) -> OneConnection:
         failures = 0
         while True:

@@ -1,0 +1,1 @@
+"""What an operator does to services that exist: look at them, and put right what is wrong."""
