@@ -16,6 +16,9 @@ from toolkit.errors import ToolkitError
 
 COMMANDS = {
     "run": "Run services until a signal.",
+    "publish": "Publish a message, or a file of them, validated against its contract.",
+    "tap": "Watch messages go by, without disturbing anyone.",
+    "describe": "Show what services consume, publish, retry and declare. Needs no broker.",
 }
 """Each is the `app` of the module of that name in this package."""
 
@@ -39,6 +42,8 @@ class Commands(TyperGroup):
         if name in COMMANDS:
             module = import_module(f"toolkit.cli.{name}")
             command = typer.main.get_command(module.app)
+            # In a raw docstring, what keeps a paragraph's lines apart is two characters.
+            command.help = (command.help or "").replace(r"\b", "\b")
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
