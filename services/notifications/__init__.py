@@ -10,6 +10,6 @@ notifier         sends each letter once: claim, send, write down
 producer         what it announces
 consumers        one for each event that customers hear about
 
-service          puts it all together; what `toolkit run notifications` starts
+service          puts it all together; what `toolkit run` starts
 publish_schemas  writes the contract down as a JSON schema, for teams in other repositories
 """

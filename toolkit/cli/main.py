@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from toolkit.errors import ToolkitError
 
 COMMANDS = {
+    "new": "Make a project, a service, an event, a consumer or a producer.",
     "run": "Run services until a signal.",
 }
 """Each is the `app` of the module of that name in this package."""
