@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from toolkit.errors import ToolkitError
 
 COMMANDS = {
+    "new": "Make a project, a service, an event, a consumer or a producer.",
     "dev": "Run a project's services in one terminal, and again when their code changes.",
     "run": "Run services until a signal.",
     "publish": "Publish a message, or a file of them, validated against its contract.",
