@@ -1,5 +1,5 @@
 # One image for both sample services; the command picks one: `python -m services.orders`, or
-# `toolkit run services.notifications.service:service`.
+# `toolkit run notifications`.
 
 FROM python:3.13-slim AS build
 RUN python -m venv /venv

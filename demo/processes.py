@@ -18,7 +18,7 @@ from toolkit.testing.broker.ports import choose_free_ports
 
 _COMMANDS = {
     "orders": ("-m", "services.orders"),
-    "notifications": ("-m", "toolkit", "run", "services.notifications.service:service"),
+    "notifications": ("-m", "toolkit", "run", "services.notifications.service:make_service"),
 }
 _START = 30.0  # seconds: much more than it takes, on a slow machine too
 

@@ -1,6 +1,6 @@
-"""Puts notifications together; what `toolkit run` starts.
+"""Puts notifications together; what `toolkit run notifications` starts.
 
-Receives settings from the environment, hands consumers to the toolkit.
+Receives settings, hands whoever runs it a service.
 """
 
 from collections.abc import AsyncIterator
@@ -36,6 +36,3 @@ def make_service(settings: Settings | None = None) -> Service:
         producers=[NotificationEvents],
         lifespan=lifespan,
     )
-
-
-service = make_service()

@@ -59,9 +59,6 @@ def make_desk(settings: Settings | None = None) -> OrderDesk:
     return OrderDesk(store, relay, service, Watchdog(service.settings.stall_limit))
 
 
-def service() -> Service:
-    """The messaging alone, without HTTP; what `toolkit run services.orders.service:service` runs.
-
-    A function, so that the HTTP side can import this module and make a desk of its own.
-    """
-    return make_desk().service
+def make_service(settings: Settings | None = None) -> Service:
+    """The messaging alone, without HTTP; what `toolkit run orders` starts."""
+    return make_desk(settings).service

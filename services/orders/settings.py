@@ -8,11 +8,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from toolkit import SettingsError
 
+PREFIX = "ORDERS_"
+
 
 class Settings(BaseSettings):
     """Orders as it runs here."""
 
-    model_config = SettingsConfigDict(env_prefix="ORDERS_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore")
 
     database_url: str = "sqlite+aiosqlite:///orders.db"
     host: str = "127.0.0.1"
@@ -26,7 +28,7 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"ORDERS_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
             for problem in error.errors()
         ]
         raise SettingsError("The settings of orders can't be used", problems) from error

@@ -21,7 +21,7 @@ from toolkit.testing.broker.ports import choose_free_ports
 ROOT = str(Path(__file__).parents[2])
 COMMANDS = {
     "orders": ("-m", "services.orders"),
-    "notifications": ("-m", "toolkit", "run", "services.notifications.service:service"),
+    "notifications": ("-m", "toolkit", "run", "services.notifications.service:make_service"),
 }
 EACH = pytest.mark.parametrize("name", COMMANDS)
 
@@ -146,7 +146,7 @@ async def test_a_service_is_ready_once_it_consumes(
 
 TOGETHER = (
     *("-m", "toolkit", "run"),
-    *("services.notifications.service:service", "services.orders.service:service"),
+    *("services.notifications.service:make_service", "services.orders.service:make_service"),
 )
 
 

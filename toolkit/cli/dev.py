@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from toolkit.cli.completion import service_names
 from toolkit.cli.output import command_app, say
 from toolkit.development.broker import place_for
 from toolkit.errors import ConfigurationError
@@ -21,7 +22,10 @@ app = command_app()
 @app.command("dev")
 def run_session(
     services: Annotated[
-        list[str] | None, typer.Argument(metavar="[SERVICE]...", help="All, unless named.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SERVICE]...", help="All, unless named.", autocompletion=service_names
+        ),
     ] = None,
     broker: Annotated[
         str | None,
