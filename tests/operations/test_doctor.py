@@ -16,6 +16,7 @@ from tests.hostile.management import PASSWORD, VirtualHost
 from tests.operations.shop import Handle, Shop
 from toolkit import QueueOptions
 from toolkit.cli.main import app
+from toolkit.embedded import EmbeddedBroker
 from toolkit.operations.doctor.finding import Finding
 from toolkit.operations.doctor.queue import queues
 from toolkit.testing.broker import Broker
@@ -244,6 +245,21 @@ def test_a_service_that_can_not_be_made_hides_nothing_of_the_others(
     assert found["permissions", "shop"]["status"] == "ok"
 
 
+def test_a_service_with_an_address_in_its_code_is_told_apart(
+    doctor: Doctor, nowhere: Path, amqp_url: str
+) -> None:
+    """What is seen here isn't where it works; the environment's address is anybody's."""
+    (nowhere / "far_shop.py").write_text(
+        "from toolkit import Service, Settings\n"
+        f'service = Service("far", settings=Settings(amqp_url="amqp://a:{PASSWORD}@far/"))\n'
+    )
+    result = doctor("far_shop:service", SHOP, "--broker", amqp_url, "--json")
+    notes = [one for one in findings_in(result) if "its own address" in one["sentence"]]
+    assert [one["subject"] for one in notes] == ["far_shop:service"]
+    assert "amqp://a:***@far/" in notes[0]["sentence"]
+    assert PASSWORD not in result.output
+
+
 def test_only_the_services_that_were_named_are_looked_at(
     doctor: Doctor, project: Path, amqp_url: str
 ) -> None:
@@ -269,7 +285,7 @@ def test_the_broker_of_a_running_session_is_found(
     (project / ".toolkit").mkdir()
     note = project / ".toolkit" / "dev.json"
     note.write_text(json.dumps({"pid": os.getpid(), "amqp_url": amqp_url}))
-    assert "`toolkit dev`, which is running" in doctor("shop").stdout
+    assert "(toolkit dev)" in doctor("shop").stdout
     given = doctor("shop", TOOLKIT_AMQP_URL="amqp://127.0.0.1:1/").stdout
     assert "amqp://127.0.0.1:1/ (TOOLKIT_AMQP_URL)" in given
     note.write_text(json.dumps({"pid": 2**22 + 1, "amqp_url": amqp_url}))
@@ -293,3 +309,16 @@ def test_a_broker_in_memory_is_not_looked_for(doctor: Doctor) -> None:
     result = doctor(TOOLKIT_AMQP_URL="memory://")
     assert result.exit_code == 0
     assert "there is nothing to look at" in result.stdout
+
+
+async def test_the_broker_of_a_session_in_memory_is_looked_at_and_left_as_it_is(
+    doctor: Doctor,
+) -> None:
+    """It isn't asked about permissions, which it doesn't have."""
+    async with EmbeddedBroker() as broker:
+        result = await asyncio.to_thread(doctor, SHOP, "--json", TOOLKIT_AMQP_URL=broker.url)
+        found = {(one["check"], one["subject"]): one["status"] for one in findings_in(result)}
+        assert found["permissions", "shop"] == "unknown"
+        assert found["topology", "shop"] == "note"
+        async with Inspector.connected(RabbitOptions(urls=(broker.url,), service="test")) as look:
+            assert await look.queue("shop.handle") is None

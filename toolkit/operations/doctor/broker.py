@@ -100,7 +100,10 @@ def findings_of(facts: BrokerFacts, settings: Settings) -> Iterator[Finding]:
 def _version(facts: BrokerFacts) -> Iterator[Finding]:
     known = f"{_dotted(OLDEST)} to {_dotted(NEWEST)}"
     if not facts.is_rabbitmq:
-        sentence = f"{facts.product} is no RabbitMQ; what the toolkit promises was tried on that"
+        sentence = (
+            f"{facts.product} on {facts.platform} isn't RabbitMQ itself, which is what the toolkit "
+            "was tried on"
+        )
         yield Finding(CHECK, "version", "note", sentence)
     elif facts.version < OLDEST:
         sentence = (

@@ -30,7 +30,7 @@ async def permissions(
     place of what it had before.
     """
     if not inspector.facts.is_rabbitmq:
-        reason = f"not looked at: {inspector.facts.product} may answer our questions differently"
+        reason = "not looked at: this isn't RabbitMQ, and may answer the questions otherwise"
         return [Finding(CHECK, service.name, "unknown", reason)]
     needs = sorted(needed_by(service))
     lacking, unasked = await lacking_of(needs, inspector)

@@ -51,10 +51,11 @@ def test_a_heartbeat_that_is_unusual_is_noted(heartbeat: str, *, is_noted: bool)
     assert any(finding.subject == "TOOLKIT_HEARTBEAT" for finding in found) == is_noted
 
 
-def facts(product: str, version: Version) -> BrokerFacts:
+def facts(product: str, version: Version, platform: str = "Erlang/OTP 26") -> BrokerFacts:
     return BrokerFacts(
         address="amqp://localhost/",
         product=product,
+        platform=platform,
         version=version,
         heartbeat=timedelta(seconds=10).total_seconds(),
         frame_max=131072,
@@ -78,6 +79,15 @@ def test_a_version_is_known_or_worth_a_word(product: str, version: Version, stat
     """Too old is wrong: delayed messages could be lost."""
     found = {one.subject: one for one in findings_of(facts(product, version), Settings())}
     assert found["version"].status == status
+
+
+def test_a_broker_that_only_goes_by_the_name_is_told_apart() -> None:
+    """Such as the toolkit's own in memory."""
+    found = findings_of(facts("RabbitMQ 4.0.0", (4, 0), "Python 3.11.7"), Settings())
+    assert (
+        "on Python 3.11.7 isn't RabbitMQ itself"
+        in {o.subject: o for o in found}["version"].sentence
+    )
 
 
 @pytest.mark.parametrize(("version", "status"), [((3, 13), "ok"), ((4, 0), "note")])
