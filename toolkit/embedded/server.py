@@ -18,6 +18,8 @@ from toolkit.transport.memory.broker import USER, MemoryBroker
 
 _GOODBYE_TIMEOUT = 2.0  # seconds until who doesn't answer is cut off
 
+_SHUTDOWN = "broker forced connection closure with reason 'shutdown'"
+
 
 class EmbeddedBroker:
     """A broker in memory that speaks AMQP 0-9-1, as RabbitMQ of one version would.
@@ -71,12 +73,7 @@ class EmbeddedBroker:
         self._server.close()
         sessions = list(self._sessions)
         for session in sessions:
-            session.end(
-                Fault(
-                    Code.CONNECTION_FORCED,
-                    "broker forced connection closure with reason 'shutdown'",
-                )
-            )
+            session.end(Fault(Code.CONNECTION_FORCED, _SHUTDOWN))
         gone = [asyncio.ensure_future(session.gone.wait()) for session in sessions]
         if gone:
             _, late = await asyncio.wait(gone, timeout=_GOODBYE_TIMEOUT)
