@@ -21,6 +21,21 @@ QUORUM: dict[str, Any] = {"x-queue-type": "quorum"}
 HEARTBEAT = 8
 
 
+def nested(depth: int) -> bytes:
+    """An array in an array, and so on."""
+    value = b""
+    for _ in range(depth):
+        value = b"A" + struct.pack(">I", len(value)) + value
+    return value
+
+
+def declaring(value: bytes) -> bytes:
+    """A queue with one argument, on channel 1."""
+    table = b"\x01a" + value
+    payload = struct.pack(">IHBBI", Queue.Declare.index, 0, 0, 0, len(table)) + table
+    return struct.pack(">BHI", 1, 1, len(payload)) + payload + b"\xce"
+
+
 async def test_a_return_comes_before_its_confirm(broker: EmbeddedBroker) -> None:
     """Else a client would take the message for delivered."""
     async with raw(broker.url) as client:
@@ -89,7 +104,7 @@ async def test_who_sends_none_is_cut_off(broker: EmbeddedBroker) -> None:
         client.send(publishing(b"m"))
         client.say(Basic.Get(queue="q"))
         await client.answer(Basic.GetOk)
-        await client.end()
+        await asyncio.wait_for(client.end(), timeout=20)
     assert broker.memory.queue("q").ready == 1
 
 
@@ -152,6 +167,8 @@ async def test_another_protocol_is_answered_with_the_name_of_ours(
         (struct.pack(">BHI", 3, 1, 2**31), 501, "is over 131072"),
         (struct.pack(">BHIHHB", 1, 1, 4, 99, 99, 0xCE), 501, "can't be read"),
         (struct.pack(">BHIB", 1, 1, 0, 0xCE), 501, "can't be read"),
+        (struct.pack(">BHIBB", 1, 1, 1, 0, 0xCE), 501, "can't be read"),
+        (declaring(nested(5_000)), 501, "maximum recursion depth"),
         (marshal(ContentBody(b"x"), 1), 505, "body came where none was due"),
         (marshal(ContentHeader(0, 1, Basic.Properties()), 1), 505, "header came where none was"),
         (marshal(Basic.Publish(), 1) * 2, 505, "where content was due"),

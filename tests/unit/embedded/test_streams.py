@@ -93,6 +93,8 @@ def test_no_stream_hurts_the_broker(strategy: st.SearchStrategy[bytes]) -> None:
 
         @given(strategy, st.integers(1, 500))
         def attempt(stream: bytes, size: int) -> None:
+            failures.clear()
+            told.clear()
             pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
             runner.run(asyncio.wait_for(survive(pieces), 20))
             assert not failures
