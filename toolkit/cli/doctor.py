@@ -111,7 +111,7 @@ def _is_bad(finding: Finding, *, strict: bool) -> bool:
 
 
 def _draw(findings: Sequence[Finding]) -> None:
-    from rich.padding import Padding  # noqa: PLC0415 - only for a terminal
+    from rich.table import Table  # noqa: PLC0415 - only for a terminal
     from rich.text import Text  # noqa: PLC0415
 
     screen = console()
@@ -119,12 +119,12 @@ def _draw(findings: Sequence[Finding]) -> None:
         screen.print(Text(check, style="bold"))
         for finding in found:
             mark, style = _MARKS[finding.status]
-            line = Text.assemble(
-                (mark, style), " ", (finding.subject, "cyan"), f"  {finding.sentence}"
-            )
-            screen.print(Padding(line, (0, 0, 0, 2)))
-            if finding.fix:
-                screen.print(Padding(Text(f"→ {finding.fix}"), (0, 0, 0, 6)), soft_wrap=True)
+            line = Table.grid(padding=(0, 1), pad_edge=True)
+            said = Text.assemble((finding.subject, "cyan"), f"  {finding.sentence}")
+            line.add_row(Text(mark, style), said)
+            screen.print(line)
+            if finding.fix:  # in one piece, so that it can be copied
+                screen.print(Text(f"      → {finding.fix}"), soft_wrap=True)
     screen.print(Text(_summary(findings), style="bold"))
 
 

@@ -59,13 +59,15 @@ async def _closed_door(url: str, error: TransportError) -> Finding:
             fix = "see TOOLKIT_AMQP_URL and TOOLKIT_TLS_CA, _CERT and _KEY"
             return Finding(CHECK, CONNECTION, "wrong", str(error), fix)
         case _:
-            language = await _other_language(URL(url))
-            fix = (
-                "use the broker's port for AMQP, as a rule 5672 or 5671 (TLS)"
-                if language
-                else ("start it (`toolkit dev` has one), or name the right one in TOOLKIT_AMQP_URL")
-            )
-            return Finding(CHECK, CONNECTION, "wrong", language or str(error), fix)
+            return await _unreachable(url, error)
+
+
+async def _unreachable(url: str, error: TransportError) -> Finding:
+    if language := await _other_language(URL(url)):
+        fix = "use the broker's port for AMQP, as a rule 5672, or 5671 with TLS"
+        return Finding(CHECK, CONNECTION, "wrong", language, fix)
+    fix = "start it (`toolkit dev` has one), or name the right one in TOOLKIT_AMQP_URL"
+    return Finding(CHECK, CONNECTION, "wrong", str(error), fix)
 
 
 async def _other_language(url: URL) -> str | None:
@@ -98,7 +100,10 @@ def findings_of(facts: BrokerFacts, settings: Settings) -> Iterator[Finding]:
 def _version(facts: BrokerFacts) -> Iterator[Finding]:
     known = f"{_dotted(OLDEST)} to {_dotted(NEWEST)}"
     if not facts.is_rabbitmq:
-        sentence = f"{facts.product} is no RabbitMQ; what the toolkit promises was tried on that"
+        sentence = (
+            f"{facts.product} on {facts.platform} isn't RabbitMQ itself, which is what the toolkit "
+            "was tried on"
+        )
         yield Finding(CHECK, "version", "note", sentence)
     elif facts.version < OLDEST:
         sentence = (

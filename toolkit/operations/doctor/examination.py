@@ -4,19 +4,20 @@ Receives what was asked for, hands the findings to whoever shows them.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import SettingsError
+from toolkit.operations.address import broker_address
 from toolkit.operations.doctor import broker, docker, machine, permission, queue, setting
-from toolkit.operations.doctor.address import Address, broker_address
 from toolkit.operations.doctor.finding import Finding
 from toolkit.operations.doctor.look import in_thread, looked
 from toolkit.operations.doctor.management import CHECK as MANAGEMENT
 from toolkit.operations.doctor.management import default_address, management
 from toolkit.operations.doctor.service import Chosen, chosen, elsewhere, loaded, project_here
+from toolkit.project import Project
 from toolkit.service import Service
 from toolkit.service.settings import Settings
 from toolkit.transport.rabbitmq.inspector import Inspector
@@ -39,36 +40,40 @@ async def examine(request: Request) -> Findings:
     project, found_project = project_here()
     targets = chosen(request.services, project)
     root = project.root if project else None
-    address, found_settings = _address(request.broker, root)
-    settings = address.settings if address else None
+    settings, noted, found_settings = _settings(project, request.broker)
     async with AsyncExitStack() as stack:
         found_machine, loading, (inspector, found_broker) = await asyncio.gather(
             _machine(settings, root),
             asyncio.gather(*map(loaded, targets)),
-            _broker(address, request.management, stack),
+            _broker(settings, request.management or noted, stack),
         )
         services = [
             (one, service)
             for one, (service, _) in zip(targets, loading, strict=True)
             if service is not None
         ]
-        found_services = await _services(services, settings, inspector, request)
+        found_services = await _services(services, inspector, request)
     return [
         *found_machine,
         *found_project,
         *(finding for _, findings in loading for finding in findings),
+        *_elsewhere(services, settings),
         *found_settings,
         *found_broker,
         *found_services,
     ]
 
 
-def _address(asked: str | None, root: Path | None) -> tuple[Address | None, Findings]:
+def _settings(
+    project: Project | None, asked: str | None
+) -> tuple[Settings | None, str | None, Findings]:
+    """The settings, and where the management API is, if that is known."""
     try:
-        address = broker_address(asked, root)
+        address = broker_address(project, asked)
+        settings = Settings(amqp_url=address.url)
     except SettingsError as error:
-        return None, setting.problems(error, asked)
-    return address, setting.settings(address.settings, address.source)
+        return None, None, setting.problems(error, asked)
+    return settings, address.management_url, setting.settings(settings, address.source)
 
 
 async def _machine(settings: Settings | None, root: Path | None) -> Findings:
@@ -83,18 +88,17 @@ async def _machine(settings: Settings | None, root: Path | None) -> Findings:
 
 
 async def _broker(
-    address: Address | None, management_url: str | None, stack: AsyncExitStack
+    settings: Settings | None, management_url: str | None, stack: AsyncExitStack
 ) -> tuple[Inspector | None, Findings]:
     """The first node that lets us in, and what is to be said of all of them."""
-    if address is None:
+    if settings is None:
         reason = "not looked at: the settings don't say where it is"
         return None, [Finding(broker.CHECK, "broker", "unknown", reason)]
-    settings = address.settings
     if settings.is_in_memory:
         reason = "memory:// lives in the service's own process: there is nothing to look at"
         return None, [Finding(broker.CHECK, "broker", "note", reason)]
     url = settings.urls[0]
-    api = management_url or address.management or default_address(url)
+    api = management_url or default_address(url)
     met, found_management = await asyncio.gather(
         asyncio.gather(*(broker.met(url, settings, stack) for url in settings.urls)),
         looked(MANAGEMENT, "alarms", management(api, url, settings.tls)),
@@ -103,17 +107,21 @@ async def _broker(
     return inspector, [*(one for _, found in met for one in found), *found_management]
 
 
+def _elsewhere(services: Sequence[tuple[Chosen, Service]], looked_at: Settings | None) -> Findings:
+    if looked_at is None:
+        return []
+    found = (elsewhere(one.name, service, looked_at.urls) for one, service in services)
+    return [finding for findings in found for finding in findings]
+
+
 async def _services(
     services: Sequence[tuple[Chosen, Service]],
-    settings: Settings | None,
     inspector: Inspector | None,
     request: Request,
 ) -> Findings:
     all_of_them = [service for _, service in services]
     found: Findings = []
     for one, service in services:
-        if settings is not None:
-            found += elsewhere(one.name, service, settings.urls)
         if inspector is None:
             reason = "not looked at: no broker"
             found.append(Finding(queue.TOPOLOGY, service.name, "unknown", reason))
@@ -125,7 +133,7 @@ async def _services(
 async def _service(
     one: Chosen,
     service: Service,
-    all_of_them: Iterable[Service],
+    all_of_them: Sequence[Service],
     inspector: Inspector,
     request: Request,
 ) -> Findings:

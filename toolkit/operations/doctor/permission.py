@@ -24,18 +24,19 @@ def needed_by(service: Service) -> frozenset[Need]:
 
 
 async def permissions(
-    service: Service, others: Iterable[Service], inspector: Inspector
+    service: Service, sharing: Sequence[Service], inspector: Inspector
 ) -> list[Finding]:
-    """What is lacking. The line to mend it is for all these services: it takes the place of what
-    the user had before.
+    """What is lacking. The line to mend it is for all services that share the user: it takes the
+    place of what it had before.
     """
     if not inspector.facts.is_rabbitmq:
-        reason = f"not looked at: {inspector.facts.product} may answer our questions differently"
+        reason = "not looked at: this isn't RabbitMQ, and may answer the questions otherwise"
         return [Finding(CHECK, service.name, "unknown", reason)]
     needs = sorted(needed_by(service))
     lacking, unasked = await lacking_of(needs, inspector)
-    line = line_for([service, *others], inspector)
-    found = [_lacking(service.name, lacking, line)] if lacking else []
+    line = line_for(sharing, inspector)
+    names = [one.name for one in sharing]
+    found = [_lacking(service.name, lacking, names, line)] if lacking else []
     if unasked:
         named = ", ".join(map(str, unasked))
         reason = f"not looked at, as it takes something that may be written to: {named}"
@@ -67,6 +68,10 @@ def line_for(services: Iterable[Service], inspector: Inspector) -> str:
     return granting(needs, virtual_host=inspector.virtual_host, user=inspector.user)
 
 
-def _lacking(name: str, lacking: Sequence[Need], line: str) -> Finding:
+def _lacking(name: str, lacking: Sequence[Need], sharing: Sequence[str], line: str) -> Finding:
     named = ", ".join(map(str, lacking))
-    return Finding(CHECK, name, "wrong", f"lacks {named}", line)
+    sentence = (
+        f"lacks {named}. The line to mend it gives the user what {' and '.join(sharing)} "
+        f"{'needs' if len(sharing) == 1 else 'need'}, in the place of all it had before"
+    )
+    return Finding(CHECK, name, "wrong", sentence, line)

@@ -5,8 +5,9 @@ Receives a service and an inspector, hands findings.
 
 import asyncio
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from toolkit.errors import Difference
 from toolkit.operations.doctor.finding import Finding, Status
@@ -17,6 +18,8 @@ from toolkit.topology.plan import Subscription
 from toolkit.transport.rabbitmq.inspector import Inspector, QueueState
 
 TOPOLOGY, DEAD_LETTERS, CONSUMERS = "topology", "dead letters", "consumers"
+
+_A_FEW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def topology(service: Service, found: Seen, virtual_host: str) -> list[Finding]:
     """What is missing, what differs, and what is worth a word."""
     wrong = [
         *_missing(service, found.missing),
-        *(_different(service.name, one, virtual_host) for one in found.differences),
+        *_different(service.name, found.differences, virtual_host),
     ]
     total = len(found.queues) + len(found.exchanges)
     ok = Finding(TOPOLOGY, service.name, "ok", f"all {total} queues and exchanges are as declared")
@@ -80,24 +83,39 @@ def topology(service: Service, found: Seen, virtual_host: str) -> list[Finding]:
 def _missing(service: Service, missing: list[str]) -> Iterator[Finding]:
     if not missing:
         return
-    named = ", ".join(missing)
     if service.settings.topology == "declare":
-        sentence = f"not there yet, the service declares it when it starts: {named}"
+        few = ", ".join(missing[:_A_FEW])
+        more = len(missing) - _A_FEW
+        named = f"{few} and {more} more" if more > 0 else few
+        sentence = f"not there yet, the service declares them when it starts: {named}"
         yield Finding(TOPOLOGY, service.name, "note", sentence)
         return
+    named = ", ".join(missing)
     sentence = f"missing, and TOOLKIT_TOPOLOGY={service.settings.topology} makes nothing: {named}"
     fix = "create it, or start the service once with TOOLKIT_TOPOLOGY=declare"
     yield Finding(TOPOLOGY, service.name, "wrong", sentence, fix)
 
 
-def _different(service: str, one: Difference, virtual_host: str) -> Finding:
+def _different(
+    service: str, differences: Sequence[Difference], virtual_host: str
+) -> Iterator[Finding]:
+    """One finding for each thing, with all of its arguments that differ."""
+    for (kind, name), found in groupby(differences, key=lambda one: (one.kind, one.name)):
+        thing = f"{kind} '{name}': "
+        said = "; ".join(str(one).removeprefix(thing) for one in found)
+        mended = _mended(kind, name, virtual_host)
+        yield Finding(TOPOLOGY, service, "wrong", thing + said, mended)
+
+
+def _mended(kind: str, name: str, virtual_host: str) -> str:
+    """Arguments can't be changed: it takes another thing, or another declaration."""
     otherwise = "or declare what the broker has, or choose another name"
-    if one.kind == "queue":
-        where = f"-p {shlex.quote(virtual_host)} {shlex.quote(one.name)}"
-        fix = f"`rabbitmqctl delete_queue {where} --if-empty`, once it is empty; {otherwise}"
-    else:
-        fix = f"delete it (`rabbitmqadmin delete exchange name={one.name}`); {otherwise}"
-    return Finding(TOPOLOGY, service, "wrong", str(one), fix)
+    where = shlex.quote(virtual_host)
+    if kind == "queue":
+        command = f"rabbitmqctl delete_queue -p {where} {shlex.quote(name)} --if-empty"
+        return f"`{command}` once it is empty, and start the service; {otherwise}"
+    command = f"rabbitmqadmin --vhost={where} delete exchange name={shlex.quote(name)}"
+    return f"`{command}`, which takes its bindings along, and start all that use it; {otherwise}"
 
 
 def _worth_a_word(service: Service) -> Iterator[Finding]:
@@ -169,10 +187,10 @@ def consumers(service: Service, found: Seen, started_with: str) -> Iterator[Find
 def _consumed(subscription: Subscription, state: QueueState, started_with: str) -> Finding:
     queue = subscription.queue
     if state.consumers:
-        sentence = f"{state.consumers} registered, {state.messages} messages ready"
+        sentence = f"consumers: {state.consumers}, messages that wait: {state.messages}"
         return Finding(CONSUMERS, queue, "ok", sentence)
     fix = f"`toolkit run {started_with}`; if it runs, its kill switch may have tripped: see its log"
     if state.messages:
-        sentence = f"nobody consumes it, and {state.messages} messages wait"
+        sentence = f"nobody consumes it; messages that wait: {state.messages}"
         return Finding(CONSUMERS, queue, "wrong", sentence, fix)
     return Finding(CONSUMERS, queue, "note", "nobody consumes it, and nothing waits", fix)

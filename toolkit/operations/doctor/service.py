@@ -13,6 +13,7 @@ from toolkit.operations.doctor.look import in_thread, looked
 from toolkit.project import NoProjectError, Project, load
 from toolkit.project.target import BrokenModuleError
 from toolkit.service import Service
+from toolkit.service.settings import Settings
 from toolkit.transport.rabbitmq import redacted
 
 CHECK = "project"
@@ -85,12 +86,19 @@ def _introduced(name: str, service: Service) -> Finding:
 def elsewhere(name: str, service: Service, looked_at: tuple[str, ...]) -> list[Finding]:
     """A service with an address in its own code isn't seen where everything else is."""
     own = service.settings.urls
-    if own == looked_at or "amqp_url" not in service.settings.model_fields_set:
+    if own in (looked_at, _urls_of_the_environment()):
         return []
     shown = ", ".join(map(redacted, own))
     sentence = f"its own address is {shown}, which isn't the one that is looked at here"
     fix = f"`toolkit doctor {name} --broker URL` looks there"
     return [Finding(CHECK, name, "note", sentence, fix)]
+
+
+def _urls_of_the_environment() -> tuple[str, ...]:
+    try:
+        return Settings().urls
+    except SettingsError:
+        return ()  # with --broker, nobody else looks there
 
 
 def _broken(name: str, error: BrokenModuleError) -> Finding:

@@ -57,6 +57,7 @@ class BrokerFacts:
 
     address: str
     product: str
+    platform: str
     version: Version
     heartbeat: float
     frame_max: int
@@ -64,8 +65,8 @@ class BrokerFacts:
 
     @property
     def is_rabbitmq(self) -> bool:
-        """Whether it says so."""
-        return self.product.startswith("RabbitMQ ")
+        """Whether it says so, and runs where RabbitMQ does: others go by its name to be let in."""
+        return self.product.startswith("RabbitMQ ") and self.platform.startswith("Erlang")
 
 
 class Inspector:
@@ -77,10 +78,12 @@ class Inspector:
         self.user = connection.url.user or "guest"
         self.virtual_host = connection.url.path[1:].replace("%2F", "/") or "/"
         assert connection.transport is not None
-        tune = connection.transport.connection.connection_tune
+        opened = connection.transport.connection
+        tune = opened.connection_tune
         self.facts = BrokerFacts(
             address=link.address,
             product=link.product,
+            platform=str((opened.server_properties or {}).get("platform", "a platform unknown")),
             version=link.version,
             heartbeat=connection.heartbeat,
             frame_max=tune.frame_max,
