@@ -176,16 +176,24 @@ def _fits(text: str, pattern: str | None) -> bool:
 
 
 def _number(schema: Mapping[str, Any], *_: object) -> int | float:
-    step = schema.get("multipleOf", 1 if schema["type"] == "integer" else 0)
-    least = schema.get("minimum", schema.get("exclusiveMinimum"))
-    most = schema.get("maximum", schema.get("exclusiveMaximum"))
-    number = 1 if least is None else least
-    if "exclusiveMinimum" in schema and number == least:
-        number = least + (step or 1)
-    if most is not None and number >= most:
-        number = most - (step or 1) if "exclusiveMaximum" in schema else most
-    if least is not None and number < least:
-        number = least
-    if step and number % step:
-        number += step - number % step
-    return int(number) if schema["type"] == "integer" else number
+    """The first of a few that is within the bounds; whether it fits is for the contract to say."""
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    step = schema.get("multipleOf", 1)
+    numbers = [1, step]
+    if low is not None:
+        numbers += [low, low + step, (low // step + 1) * step]
+    if high is not None:
+        numbers += [high, high - step, high // step * step]
+    if low is not None and high is not None and schema["type"] == "number":
+        numbers.append((low + high) / 2)
+    return next((one for one in numbers if _is_within(one, schema)), 1)
+
+
+def _is_within(number: float, schema: Mapping[str, Any]) -> bool:
+    return (
+        schema.get("minimum", number) <= number <= schema.get("maximum", number)
+        and schema.get("exclusiveMinimum", number - 1) < number
+        and number < schema.get("exclusiveMaximum", number + 1)
+        and number % schema.get("multipleOf", number or 1) == 0
+    )
