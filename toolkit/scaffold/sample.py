@@ -74,8 +74,7 @@ def _model(text: str, klass: str, *, package: str, root: Path) -> type[Message]:
     """The class itself: a module of contracts has no side effects, so it is run."""
     module = ModuleType(f"{package}._contracts_to_be")
     module.__package__ = package
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    sys.path.insert(0, str(root))
     sys.modules[module.__name__] = module  # where pydantic looks for the names of annotations
     try:
         exec(compile(text, f"{package}.contracts", "exec"), vars(module))  # noqa: S102 - see above
@@ -86,6 +85,7 @@ def _model(text: str, klass: str, *, package: str, root: Path) -> type[Message]:
         ) from error
     finally:
         del sys.modules[module.__name__]
+        sys.path.remove(str(root))
     return model
 
 
@@ -191,9 +191,8 @@ def _number(schema: Mapping[str, Any], *_: object) -> int | float:
 
 
 def _is_within(number: float, schema: Mapping[str, Any]) -> bool:
-    return (
-        schema.get("minimum", number) <= number <= schema.get("maximum", number)
-        and schema.get("exclusiveMinimum", number - 1) < number
-        and number < schema.get("exclusiveMaximum", number + 1)
-        and number % schema.get("multipleOf", number or 1) == 0
-    )
+    above = schema.get("exclusiveMinimum", number - 1)
+    below = schema.get("exclusiveMaximum", number + 1)
+    least, most = schema.get("minimum", number), schema.get("maximum", number)
+    step = schema.get("multipleOf", 0)
+    return bool(above < number < below and least <= number <= most) and not (step and number % step)

@@ -181,7 +181,7 @@ def test_another_definition_of_the_same_name_is_not_overwritten() -> None:
 
 def test_what_lies_in_another_module_of_that_service_can_not_be_copied() -> None:
     """Services never import one another."""
-    with pytest.raises(UneditableError, match="Money in services/orders/contracts.py comes from"):
+    with pytest.raises(UneditableError, match=r"Money in services/orders/contracts\.py comes from"):
         copied("Paid")
 
 
@@ -212,6 +212,6 @@ def test_two_events_of_one_class_name_have_to_be_told_apart(tmp_path: Path) -> N
     (tmp_path / "services" / "c").mkdir()
     (tmp_path / "services" / "c" / "service.py").write_text("def make_service(): ...\n")
     project = Project.find(tmp_path)
-    with pytest.raises(ConfigurationError, match="a.done of a, b.done of b"):
+    with pytest.raises(ConfigurationError, match=r"a\.done of a, b\.done of b"):
         find(project, "Done", by=project.service("c"))
     assert find(project, "b.done", by=project.service("c")).service == "b"

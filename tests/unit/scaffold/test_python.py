@@ -29,6 +29,11 @@ def make_service() -> Service:
 '''
 
 
+JSON = "import json"
+FUTURE = "from __future__ import annotations"
+NEW = "from x import y"
+
+
 def module(text: str) -> Module:
     return Module(Path("service.py"), text, STYLE)
 
@@ -152,8 +157,8 @@ def test_a_class_on_one_line_has_no_place_for_an_attribute() -> None:
         ("import json", ("json", None), "import json"),
         ("import json", ("pydantic", "X"), "import json\n\nfrom pydantic import X"),
         ("from pydantic import X", ("json", None), "import json\n\nfrom pydantic import X"),
-        ("import json\n\nfrom .a import b", ("x", "y"), "import json\n\nfrom x import y\n\nfrom .a import b"),
-        ("from __future__ import annotations", ("x", "y"), "from __future__ import annotations\n\nfrom x import y"),
+        (f"{JSON}\n\nfrom .a import b", ("x", "y"), f"{JSON}\n\n{NEW}\n\nfrom .a import b"),
+        (FUTURE, ("x", "y"), f"{FUTURE}\n\n{NEW}"),
         ("from services.a import b", ("x", "y"), "from x import y\n\nfrom services.a import b"),
         (
             "from a import one_that_is_long, another_that_is_longer",
@@ -194,5 +199,5 @@ def test_a_new_module_has_its_imports_in_order() -> None:
         '"""Doc."""\n\nfrom toolkit import B, A\nimport json\nfrom services.x import y\n\nx = 1\n'
     )
     assert arranged(text, STYLE) == (
-        '"""Doc."""\n\nimport json\n\nfrom toolkit import A, B\n\nfrom services.x import y\n\nx = 1\n'
+        f'"""Doc."""\n\n{JSON}\n\nfrom toolkit import A, B\n\nfrom services.x import y\n\nx = 1\n'
     )

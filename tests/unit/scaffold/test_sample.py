@@ -32,6 +32,14 @@ class Loop(BaseModel):
 """
 
 
+REFUSES = """
+    @field_validator("a")
+    @classmethod
+    def check(cls, v: str) -> str:
+        raise ValueError("no")
+"""
+
+
 def made(annotation: str, tmp_path: Path, rest: str = "") -> object:
     text = f'{HEAD}\nclass E(Event, name="e"):\n    a: {annotation}\n{rest}'
     return sample(text, "E", package="services.shop", root=tmp_path)["a"]
@@ -75,8 +83,7 @@ def test_a_field_with_a_default_is_left_out(tmp_path: Path) -> None:
         ("Node", ""),
         (
             "str",
-            "    @field_validator('a')\n    @classmethod\n"
-            "    def check(cls, v: str) -> str:\n        raise ValueError('no')\n",
+            REFUSES,
         ),
     ],
 )
