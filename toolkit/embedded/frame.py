@@ -4,7 +4,6 @@ Receives chunks as the network happens to cut them, hands whole frames to a sess
 sense ends the connection with a `Fault` (AMQP 0-9-1, sections 1.2 and 4.2.3).
 """
 
-import struct
 from enum import IntEnum
 
 from pamqp import frame as library
@@ -29,17 +28,6 @@ FRAME_MIN = 4096
 """Bytes of the longest frame that everybody has to take (section 4.2.3)."""
 
 _KINDS = frozenset((METHOD, HEADER, BODY, HEARTBEAT))
-_UNREADABLE = (
-    PAMQPException,
-    ArithmeticError,
-    LookupError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What the library raises over arguments that make no sense."""
 _LONGEST_REPLY = 255  # bytes of a short string
 
 
@@ -106,7 +94,7 @@ def read_method(payload: bytes) -> Frame:
     whole = framed(METHOD, 0, payload)
     try:
         _, _, method = library.unmarshal(whole)
-    except _UNREADABLE as error:
+    except (PAMQPException, RecursionError, ValueError) as error:
         raise Fault(Code.FRAME_ERROR, f"a method can't be read: {error}") from error
     assert isinstance(method, Frame)
     return method

@@ -6,17 +6,17 @@ Receives connections on a port, hands each a session; all of them share one brok
 import asyncio
 from types import TracebackType
 from typing import Self
-from weakref import WeakKeyDictionary
 
-from toolkit.embedded.declaration import Owners
 from toolkit.embedded.frame import Code, Fault
 from toolkit.embedded.handshake import PASSWORD
-from toolkit.embedded.session import Session
+from toolkit.embedded.session import Session, Shared
 from toolkit.errors import ConfigurationError
 from toolkit.topology.declarations import Version
 from toolkit.transport.memory.broker import USER, MemoryBroker
 
 _GOODBYE_TIMEOUT = 2.0  # seconds until who doesn't answer is cut off
+
+_SHUTDOWN = "broker forced connection closure with reason 'shutdown'"
 
 
 class EmbeddedBroker:
@@ -38,8 +38,7 @@ class EmbeddedBroker:
         self._port = port
         self._host = host
         self._server: asyncio.Server | None = None
-        self._sessions: set[Session] = set()
-        self._owners: Owners = WeakKeyDictionary()
+        self._shared = Shared(self.memory)
 
     @property
     def url(self) -> str:
@@ -51,7 +50,9 @@ class EmbeddedBroker:
         """Listens. Raises `ConfigurationError` where it can't."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._session, self._host, self._port)
+            self._server = await loop.create_server(
+                lambda: Session(self._shared), self._host, self._port
+            )
         except (OSError, OverflowError) as error:
             raise ConfigurationError(
                 f"the broker in memory can't listen on {self._host}, port {self._port}",
@@ -68,23 +69,16 @@ class EmbeddedBroker:
     ) -> None:
         """Tells every client that it goes, and goes."""
         assert self._server is not None
+        self._shared.is_closing = True
         self._server.close()
-        sessions = list(self._sessions)
+        sessions = list(self._shared.sessions)
         for session in sessions:
-            session.end(
-                Fault(
-                    Code.CONNECTION_FORCED,
-                    "broker forced connection closure with reason 'shutdown'",
-                )
-            )
+            session.end(Fault(Code.CONNECTION_FORCED, _SHUTDOWN))
         gone = [asyncio.ensure_future(session.gone.wait()) for session in sessions]
         if gone:
             _, late = await asyncio.wait(gone, timeout=_GOODBYE_TIMEOUT)
-            for session in list(self._sessions):
+            for session in sessions:
                 session.abort()
             if late:
                 await asyncio.wait(late)
         await self._server.wait_closed()
-
-    def _session(self) -> Session:
-        return Session(self.memory, self._owners, self._sessions)

@@ -7,6 +7,8 @@ delivered and nothing is read.
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import structlog
 from pamqp.base import Frame
@@ -32,18 +34,28 @@ _GOODBYE_TIMEOUT = 1.0
 _SILENT_HALVES = 4  # two heartbeats (section 4.2.7)
 
 
-class Session(asyncio.Protocol):
-    """See `asyncio.Protocol`. `sessions` are all that are open, this one among them."""
+@dataclass
+class Shared:
+    """What all connections have in common."""
 
-    def __init__(self, memory: MemoryBroker, owners: Owners, sessions: "set[Session]") -> None:
+    memory: MemoryBroker
+    owners: Owners = field(default_factory=WeakKeyDictionary)
+    sessions: "set[Session]" = field(default_factory=set)
+    """All that are open."""
+    is_closing: bool = False
+    """Whether nobody comes in any more."""
+
+
+class Session(asyncio.Protocol):
+    """See `asyncio.Protocol`."""
+
+    def __init__(self, shared: Shared) -> None:
         self.service = ""
         self.hears_cancels = False
         self.gone = asyncio.Event()
-        self._memory = memory
-        self._owners = owners
-        self._sessions = sessions
+        self._shared = shared
         self._loop = asyncio.get_running_loop()
-        self._handshake = Handshake(memory.version)
+        self._handshake = Handshake(shared.memory.version)
         self._cutter = Cutter()
         self._channels: dict[int, WireChannel] = {}
         self._transport: asyncio.Transport | None = None
@@ -67,7 +79,9 @@ class Session(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=_FULL)
-        self._sessions.add(self)
+        self._shared.sessions.add(self)
+        if self._shared.is_closing:
+            self.abort()  # it was accepted just before
         self._timer = self._loop.call_later(_HANDSHAKE_TIMEOUT, self.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,7 +91,7 @@ class Session(asyncio.Protocol):
         self._give_back()
         if self._timer is not None:
             self._timer.cancel()
-        self._sessions.discard(self)
+        self._shared.sessions.discard(self)
         self.gone.set()
 
     def data_received(self, data: bytes) -> None:
@@ -224,7 +238,7 @@ class Session(asyncio.Protocol):
             raise Fault(Code.CHANNEL_ERROR, f"expected 'channel.open' on channel {number}")
         if number > self._handshake.channel_max:
             raise Fault(Code.NOT_ALLOWED, f"channel {number} is over {self._handshake.channel_max}")
-        self._channels[number] = WireChannel(number, self, self._memory, self._owners)
+        self._channels[number] = WireChannel(number, self, self._shared.memory, self._shared.owners)
         self._say(number, Channel.OpenOk())
 
     def _forget(self, number: int) -> None:
@@ -274,7 +288,7 @@ class Session(asyncio.Protocol):
             channel.broker_side.pause()
         for channel in channels.values():
             channel.broker_side.close()
-        delete_exclusive(self._memory, self._owners, self)
+        delete_exclusive(self._shared.memory, self._shared.owners, self)
 
     def _say(self, number: int, method: Frame) -> None:
         self.write((framed(METHOD, number, said(method)),))

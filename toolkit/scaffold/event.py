@@ -10,6 +10,7 @@ from toolkit.errors import ConfigurationError
 from toolkit.project import Project
 from toolkit.scaffold.changes import Changes
 from toolkit.scaffold.contract import known_in
+from toolkit.scaffold.errors import WrongNameError
 from toolkit.scaffold.field import fields
 from toolkit.scaffold.name import class_name, sentence, snake, wire_name
 from toolkit.scaffold.python import Module
@@ -36,6 +37,8 @@ def new_event(
                 ["choose another name, or give the new one a name of its own with --name"],
             )
     shape.refuse_taken(name, "contracts", "producer")
+    if name in (imported for one in found for _, imported in one.imports):
+        raise WrongNameError(f"'{name}' is a type that its fields need: choose another name")
     contracts = shape.module("contracts")
     contracts.add_import("toolkit", "Event")
     for one in found:

@@ -8,6 +8,7 @@ import keyword
 import re
 from dataclasses import dataclass
 
+from toolkit import face
 from toolkit.errors import ContractError
 from toolkit.messages.contract import Event
 from toolkit.scaffold.errors import WrongNameError
@@ -76,8 +77,8 @@ def class_name(typed: str, *, of: str) -> str:
         problem = "use words without spaces or signs, such as 'SendReceipt' or 'send-receipt'"
     elif len(name) > _LONGEST_CLASS:
         problem = f"use {_LONGEST_CLASS} characters at most"
-    elif keyword.iskeyword(name) or hasattr(builtins, name):
-        problem = "Python has something of that name already"
+    elif keyword.iskeyword(name) or hasattr(builtins, name) or name in face.__all__:
+        problem = "Python or the toolkit has something of that name; choose another"
     if problem:
         raise WrongNameError(f"'{typed}' is no name for {of}: {problem}")
     return name

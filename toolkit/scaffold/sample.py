@@ -74,8 +74,7 @@ def _model(text: str, klass: str, *, package: str, root: Path) -> type[Message]:
     """The class itself: a module of contracts has no side effects, so it is run."""
     module = ModuleType(f"{package}._contracts_to_be")
     module.__package__ = package
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    sys.path.insert(0, str(root))
     sys.modules[module.__name__] = module  # where pydantic looks for the names of annotations
     try:
         exec(compile(text, f"{package}.contracts", "exec"), vars(module))  # noqa: S102 - see above
@@ -86,6 +85,7 @@ def _model(text: str, klass: str, *, package: str, root: Path) -> type[Message]:
         ) from error
     finally:
         del sys.modules[module.__name__]
+        sys.path.remove(str(root))
     return model
 
 
@@ -176,16 +176,23 @@ def _fits(text: str, pattern: str | None) -> bool:
 
 
 def _number(schema: Mapping[str, Any], *_: object) -> int | float:
-    step = schema.get("multipleOf", 1 if schema["type"] == "integer" else 0)
-    least = schema.get("minimum", schema.get("exclusiveMinimum"))
-    most = schema.get("maximum", schema.get("exclusiveMaximum"))
-    number = 1 if least is None else least
-    if "exclusiveMinimum" in schema and number == least:
-        number = least + (step or 1)
-    if most is not None and number >= most:
-        number = most - (step or 1) if "exclusiveMaximum" in schema else most
-    if least is not None and number < least:
-        number = least
-    if step and number % step:
-        number += step - number % step
-    return int(number) if schema["type"] == "integer" else number
+    """The first of a few that is within the bounds; whether it fits is for the contract to say."""
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    step = schema.get("multipleOf", 1)
+    numbers = [1, step]
+    if low is not None:
+        numbers += [low, low + step, (low // step + 1) * step]
+    if high is not None:
+        numbers += [high, high - step, high // step * step]
+    if low is not None and high is not None and schema["type"] == "number":
+        numbers.append((low + high) / 2)
+    return next((one for one in numbers if _is_within(one, schema)), 1)
+
+
+def _is_within(number: float, schema: Mapping[str, Any]) -> bool:
+    above = schema.get("exclusiveMinimum", number - 1)
+    below = schema.get("exclusiveMaximum", number + 1)
+    least, most = schema.get("minimum", number), schema.get("maximum", number)
+    step = schema.get("multipleOf", 0)
+    return bool(above < number < below and least <= number <= most) and not (step and number % step)

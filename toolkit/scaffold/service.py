@@ -12,7 +12,7 @@ from toolkit.scaffold.changes import Changes
 from toolkit.scaffold.compose import FILE, ComposeFile
 from toolkit.scaffold.errors import CannotWriteError
 from toolkit.scaffold.name import PackageName, package_name
-from toolkit.scaffold.shape import MODULES
+from toolkit.scaffold.shape import MODULES, package_of
 from toolkit.scaffold.style import style_of
 from toolkit.scaffold.template import code, filled
 
@@ -27,8 +27,8 @@ def new_service(project: Project, typed: str) -> Changes:
     """
     name = package_name(typed, of="service")
     _refuse_taken(project, name)
-    folder = project.folder.relative_to(project.root) / name.snake
-    package = ".".join(folder.parts)
+    package = package_of(project.folder / name.snake, project.root)
+    folder = Path(*package.split("."))
     style = style_of(project.root)
     changes = Changes(project.root)
     for module in ("__init__", *MODULES):

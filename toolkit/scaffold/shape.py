@@ -27,14 +27,15 @@ class Shape:
 
     @classmethod
     def of(cls, project: Project, name: str) -> "Shape":
-        """Raises UnknownServiceError."""
+        """Raises UnknownServiceError, or ConfigurationError for one without a folder in here."""
         entry = project.service(name)
+        package_of(entry.folder, project.root)
         return cls(project, entry, Changes(project.root), style_of(project.root))
 
     @property
     def package(self) -> str:
         """As it is imported: `services.payments`."""
-        return ".".join(self.entry.folder.relative_to(self.project.root).parts)
+        return package_of(self.entry.folder, self.project.root)
 
     @property
     def tests(self) -> Path:
@@ -66,6 +67,17 @@ class Shape:
                 raise ConfigurationError(
                     f"{self.path(module)} has {name} already", ["choose another name"]
                 )
+
+
+def package_of(folder: Path, root: Path) -> str:
+    """A folder as it is imported from the root. Raises ConfigurationError for one that can't be."""
+    parts = folder.relative_to(root).parts if folder.is_relative_to(root) else ("..",)
+    if not all(part.isidentifier() for part in parts):
+        raise ConfigurationError(
+            f"{folder} can't be a package of the project in {root}",
+            ["let [tool.toolkit] in pyproject.toml name a folder in it, such as services"],
+        )
+    return ".".join(parts)
 
 
 _ALL = ", ".join(f"{module}.py" for module in MODULES)

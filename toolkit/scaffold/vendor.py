@@ -43,17 +43,24 @@ class Installation:
         return FOLDER / f"{DISTRIBUTION.replace('-', '_')}-{self.version}-py3-none-any.whl"
 
 
-def installation() -> Installation:
-    """What is installed here, by PEP 610. Raises ConfigurationError if it is not installed."""
+def installation(found: Distribution | None = None) -> Installation:
+    """What is installed, by default what runs this; PEP 610 tells how it came here.
+
+    Raises ConfigurationError if it is not installed.
+    """
+    found = found or _this()
+    came_from_an_index = found.read_text("direct_url.json") is None
+    return Installation(found.version, None if came_from_an_index else _wheel(found))
+
+
+def _this() -> Distribution:
     try:
-        found = distribution(DISTRIBUTION)
+        return distribution(DISTRIBUTION)
     except PackageNotFoundError as error:
         raise ConfigurationError(
             f"{DISTRIBUTION} runs here without being installed",
             ["install it, in a clone with: pip install --editable ."],
         ) from error
-    came_from_an_index = found.read_text("direct_url.json") is None
-    return Installation(found.version, None if came_from_an_index else _wheel(found))
 
 
 def _wheel(found: Distribution) -> bytes:

@@ -1,4 +1,4 @@
-"""RabbitMQ over aio-pika: the only place that imports aio_pika, aiormq or pamqp.
+"""RabbitMQ over aio-pika: the only place that imports aio_pika or aiormq.
 
 In reading order: `tls` (whom to trust), `options` (what it is told), `translate` (their words and
 ours), `handshake` (why no TLS came about), `connection` (one connection, kept alive), `channel`
