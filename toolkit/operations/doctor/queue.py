@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from toolkit.errors import Difference
+from toolkit.errors import ConnectionLostError, Difference, TransportError
 from toolkit.operations.doctor.finding import Finding, Status
 from toolkit.service import Service
 from toolkit.topology import naming
@@ -26,9 +26,20 @@ _A_FEW = 4
 class Seen:
     """What is there of a service's topology."""
 
-    queues: Mapping[str, QueueState | None]
+    queues: Mapping[str, QueueState | TransportError | None]
+    """The error is the broker's, about a queue that is there and can't be used."""
     exchanges: Mapping[str, bool]
     differences: tuple[Difference, ...]
+
+    def state(self, queue: str) -> QueueState | None:
+        """How it stands, where that is known."""
+        state = self.queues.get(queue)
+        return state if isinstance(state, QueueState) else None
+
+    @property
+    def out_of_reach(self) -> dict[str, TransportError]:
+        """Such as a queue whose node is down."""
+        return {n: state for n, state in self.queues.items() if isinstance(state, TransportError)}
 
     @property
     def missing(self) -> list[str]:
@@ -46,7 +57,7 @@ async def seen(topology: Topology, inspector: Inspector) -> Seen:
         *(Topology(queues=(queue,)) for queue in topology.queues),
     ]
     states, there, differences = await asyncio.gather(
-        asyncio.gather(*map(inspector.queue, names)),
+        asyncio.gather(*(_state(name, inspector) for name in names)),
         asyncio.gather(*map(inspector.has_exchange, buses)),
         asyncio.gather(*map(inspector.differences, parts)),
     )
@@ -55,6 +66,15 @@ async def seen(topology: Topology, inspector: Inspector) -> Seen:
         dict(zip(buses, there, strict=True)),
         tuple(one for found in differences for one in found),
     )
+
+
+async def _state(name: str, inspector: Inspector) -> QueueState | TransportError | None:
+    try:
+        return await inspector.queue(name)
+    except ConnectionLostError:
+        raise  # that says nothing of this queue
+    except TransportError as error:
+        return error
 
 
 async def queues(
@@ -73,6 +93,7 @@ def topology(service: Service, found: Seen, virtual_host: str) -> list[Finding]:
     """What is missing, what differs, and what is worth a word."""
     wrong = [
         *_missing(service, found.missing),
+        *(_out_of_reach(service.name, name, one) for name, one in found.out_of_reach.items()),
         *_different(service.name, found.differences, virtual_host),
     ]
     total = len(found.queues) + len(found.exchanges)
@@ -94,6 +115,12 @@ def _missing(service: Service, missing: list[str]) -> Iterator[Finding]:
     sentence = f"missing, and TOOLKIT_TOPOLOGY={service.settings.topology} makes nothing: {named}"
     fix = "create it, or start the service once with TOOLKIT_TOPOLOGY=declare"
     yield Finding(TOPOLOGY, service.name, "wrong", sentence, fix)
+
+
+def _out_of_reach(service: str, name: str, error: TransportError) -> Finding:
+    sentence = f"queue '{name}' is there and can't be used: {error}"
+    fix = "`rabbitmqctl cluster_status` says which nodes are down; its node has to come back"
+    return Finding(TOPOLOGY, service, "wrong", sentence, fix)
 
 
 def _different(
@@ -154,7 +181,7 @@ class _GivenUp:
 
 def _given_up(service: Service, found: Seen) -> Iterator[_GivenUp]:
     def of(queue: str, what: str, fix: str) -> _GivenUp:
-        state = found.queues.get(queue)
+        state = found.state(queue)
         return _GivenUp(queue, what, fix, state.messages if state else 0)
 
     for subscription in service.subscriptions:
@@ -179,7 +206,7 @@ def _given_up(service: Service, found: Seen) -> Iterator[_GivenUp]:
 def consumers(service: Service, found: Seen, started_with: str) -> Iterator[Finding]:
     """Whether somebody is there for each queue."""
     for subscription in service.subscriptions:
-        state = found.queues.get(subscription.queue)
+        state = found.state(subscription.queue)
         if state is not None:
             yield _consumed(subscription, state, started_with)
 

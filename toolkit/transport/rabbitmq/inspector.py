@@ -109,7 +109,7 @@ class Inspector:
                 call = wire.queue_declare(name, passive=True)
                 answer = await answered(call, f"looking at queue '{name}'")
         except MissingError as error:
-            _require_absence(error)
+            require_absence(error)
             return None
         return QueueState(int(answer.message_count or 0), int(answer.consumer_count or 0))
 
@@ -120,7 +120,7 @@ class Inspector:
                 call = wire.exchange_declare(name, passive=True)
                 await answered(call, f"looking at exchange '{name}'")
         except MissingError as error:
-            _require_absence(error)
+            require_absence(error)
             return False
         return True
 
@@ -159,7 +159,7 @@ class Inspector:
                 await channel.close()
 
 
-def _require_absence(error: MissingError) -> None:
+def require_absence(error: MissingError) -> None:
     """Raises if it is there and just out of reach: its node is down, its process has stopped."""
     if not _PLAINLY_MISSING.search(str(error)):
         raise TransportError(str(error)) from error
