@@ -13,7 +13,7 @@ from toolkit.errors import ConnectionLostError, Difference, TransportError
 from toolkit.operations.doctor.finding import Finding, Status
 from toolkit.service import Service
 from toolkit.topology import naming
-from toolkit.topology.declarations import UNLIMITED, Topology
+from toolkit.topology.declarations import UNLIMITED, Exchange, Queue, Topology
 from toolkit.topology.plan import Subscription
 from toolkit.transport.rabbitmq.inspector import Inspector, QueueState
 
@@ -30,6 +30,8 @@ class Seen:
     """The error is the broker's, about a queue that is there and can't be used."""
     exchanges: Mapping[str, bool]
     differences: tuple[Difference, ...]
+    uncompared: tuple[str, ...] = ()
+    """What is there, but the broker doesn't say how."""
 
     def state(self, queue: str) -> QueueState | None:
         """How it stands, where that is known."""
@@ -52,19 +54,21 @@ async def seen(topology: Topology, inspector: Inspector) -> Seen:
     """All of it, side by side."""
     names = [queue.name for queue in topology.queues]
     buses = [exchange.name for exchange in topology.exchanges]
-    parts = [
-        *(Topology(exchanges=(exchange,)) for exchange in topology.exchanges),
-        *(Topology(queues=(queue,)) for queue in topology.queues),
-    ]
-    states, there, differences = await asyncio.gather(
+    parts: list[Exchange | Queue] = [*topology.exchanges, *topology.queues]
+    states, there, compared = await asyncio.gather(
         asyncio.gather(*(_state(name, inspector) for name in names)),
         asyncio.gather(*map(inspector.has_exchange, buses)),
-        asyncio.gather(*map(inspector.differences, parts)),
+        asyncio.gather(*map(inspector.compare, parts)),
     )
     return Seen(
         dict(zip(names, states, strict=True)),
         dict(zip(buses, there, strict=True)),
-        tuple(one for found in differences for one in found),
+        tuple(one for found in compared for one in found.differences),
+        tuple(
+            part.name
+            for part, found in zip(parts, compared, strict=True)
+            if found.refusals or found.problems
+        ),
     )
 
 
@@ -91,14 +95,18 @@ async def queues(
 
 def topology(service: Service, found: Seen, virtual_host: str) -> list[Finding]:
     """What is missing, what differs, and what is worth a word."""
-    wrong = [
+    notable = [
         *_missing(service, found.missing),
         *(_out_of_reach(service.name, name, one) for name, one in found.out_of_reach.items()),
         *_different(service.name, found.differences, virtual_host),
     ]
+    if found.uncompared:
+        named = ", ".join(dict.fromkeys(found.uncompared))
+        reason = f"not compared, which takes `configure` on them: {named}"
+        notable.append(Finding(TOPOLOGY, service.name, "unknown", reason))
     total = len(found.queues) + len(found.exchanges)
     ok = Finding(TOPOLOGY, service.name, "ok", f"all {total} queues and exchanges are as declared")
-    return [*(wrong or [ok]), *_worth_a_word(service)]
+    return [*(notable or [ok]), *_worth_a_word(service)]
 
 
 def _missing(service: Service, missing: list[str]) -> Iterator[Finding]:
