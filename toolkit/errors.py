@@ -1,26 +1,28 @@
 """Every error the toolkit raises, as one tree with a sentence that says what to do next.
 
-ToolkitError
-├── ConfigurationError          found at start-up; lists every problem at once
-│   ├── SettingsError             the environment or .env
-│   └── TopologyError             the broker holds something else than was declared
-├── ContractError               a message and its contract don't fit
-│   ├── UndecodableError          the bytes are not what the contract says
-│   └── UnhandledTypeError        decodable, but nobody here handles the type
-├── PublishError                a message was not taken by the broker
-│   ├── UnroutableError           no queue took it
-│   ├── RefusedError              the broker answered no
-│   ├── MessageTooLargeError      over a limit, not sent
-│   └── PublishTimeoutError       no answer in time: unknown whether it was taken
-├── TransportError              the way to the broker
-│   ├── BrokerUnreachableError    no broker answered within the deadline
-│   ├── AccessRefusedError        credentials, virtual host or permission
-│   ├── TlsError                  a certificate, a host name, or a port without TLS
-│   └── ConnectionLostError       cut in the middle: unknown what the broker did
-├── HandlerCancelledError       a handler let a cancellation out that nobody asked for
-├── CrashedError                its process died under a message, again and again
-├── HandlerTimeoutError         one run of a handler took longer than its consumer allows
-└── Verdict                     what a handler raises on purpose (policies/verdict.py)
+    ToolkitError
+    ├── ConfigurationError          found at start-up; lists every problem at once
+    │   ├── SettingsError             the environment or .env
+    │   └── TopologyError             the broker holds something else than was declared
+    ├── ContractError               a message and its contract don't fit
+    │   ├── UndecodableError          the bytes are not what the contract says
+    │   └── UnhandledTypeError        decodable, but nobody here handles the type
+    ├── PublishError                a message was not taken by the broker
+    │   ├── UnroutableError           no queue took it
+    │   ├── RefusedError              the broker answered no
+    │   ├── MessageTooLargeError      over a limit, not sent
+    │   └── PublishTimeoutError       no answer in time: unknown whether it was taken
+    ├── TransportError              the way to the broker
+    │   ├── BrokerUnreachableError    no broker answered within the deadline
+    │   ├── AccessRefusedError        credentials, virtual host or permission
+    │   ├── TlsError                  a certificate, a host name, or a port without TLS
+    │   └── ConnectionLostError       cut in the middle: unknown what the broker did
+    ├── HandlerCancelledError       a handler let a cancellation out that nobody asked for
+    ├── CrashedError                its process died under a message, again and again
+    ├── HandlerTimeoutError         one run of a handler took longer than its consumer allows
+    └── Verdict                     what a handler raises on purpose
+
+The three verdicts are in `policies/verdict.py`.
 """
 
 from collections.abc import Sequence
@@ -105,7 +107,10 @@ class UnhandledTypeError(ContractError):
 
 
 class PublishError(ToolkitError):
-    """A message was not taken by the broker, or nobody knows whether it was."""
+    """A message was not taken by the broker, or nobody knows whether it was.
+
+    `exchange`, `routing_key` and `message_id` say which.
+    """
 
     def __init__(
         self, sentence: str, *, exchange: str, routing_key: str, message_id: str | None = None
@@ -168,7 +173,10 @@ class ConnectionLostError(TransportError):
 
 
 class HandlerTimeoutError(ToolkitError):
-    """One run of a handler took longer than its consumer's `timeout`."""
+    """One run of a handler took longer than its consumer's `timeout`.
+
+    It was cancelled, and the retry policy decides what becomes of the message.
+    """
 
     def __init__(self, consumer: str, seconds: float) -> None:
         self.consumer = consumer
