@@ -1,28 +1,28 @@
 """Every error the toolkit raises, as one tree with a sentence that says what to do next.
 
-    ToolkitError
-    ├── ConfigurationError          found at start-up; lists every problem at once
-    │   ├── SettingsError             the environment or .env
-    │   └── TopologyError             the broker holds something else than was declared
-    ├── ContractError               a message and its contract don't fit
-    │   ├── UndecodableError          the bytes are not what the contract says
-    │   └── UnhandledTypeError        decodable, but nobody here handles the type
-    ├── PublishError                a message was not taken by the broker
-    │   ├── UnroutableError           no queue took it
-    │   ├── RefusedError              the broker answered no
-    │   ├── MessageTooLargeError      over a limit, not sent
-    │   └── PublishTimeoutError       no answer in time: unknown whether it was taken
-    ├── TransportError              the way to the broker
-    │   ├── BrokerUnreachableError    no broker answered within the deadline
-    │   ├── AccessRefusedError        credentials, virtual host or permission
-    │   ├── TlsError                  a certificate, a host name, or a port without TLS
-    │   └── ConnectionLostError       cut in the middle: unknown what the broker did
-    ├── HandlerCancelledError       a handler let a cancellation out that nobody asked for
-    ├── CrashedError                its process died under a message, again and again
-    ├── HandlerTimeoutError         one run of a handler took longer than its consumer allows
-    └── Verdict                     what a handler raises on purpose
-
-The three verdicts are in `policies/verdict.py`.
+```text
+ToolkitError
+├── ConfigurationError          found at start-up; lists every problem at once
+│   ├── SettingsError             the environment or .env
+│   └── TopologyError             the broker holds something else than was declared
+├── ContractError               a message and its contract don't fit
+│   ├── UndecodableError          the bytes are not what the contract says
+│   └── UnhandledTypeError        decodable, but nobody here handles the type
+├── PublishError                a message was not taken by the broker
+│   ├── UnroutableError           no queue took it
+│   ├── RefusedError              the broker answered no
+│   ├── MessageTooLargeError      over a limit, not sent
+│   └── PublishTimeoutError       no answer in time: unknown whether it was taken
+├── TransportError              the way to the broker
+│   ├── BrokerUnreachableError    no broker answered within the deadline
+│   ├── AccessRefusedError        credentials, virtual host or permission
+│   ├── TlsError                  a certificate, a host name, or a port without TLS
+│   └── ConnectionLostError       cut in the middle: unknown what the broker did
+├── HandlerCancelledError       a handler let a cancellation out that nobody asked for
+├── CrashedError                its process died under a message, again and again
+├── HandlerTimeoutError         one run of a handler took longer than its consumer allows
+└── Verdict                     what a handler raises on purpose (policies/verdict.py)
+```
 """
 
 from collections.abc import Sequence
