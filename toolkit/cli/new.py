@@ -168,6 +168,11 @@ def _show_diff(diff: str) -> None:
     if not is_terminal():
         typer.echo(diff, nl=False)
         return
-    from rich.syntax import Syntax  # noqa: PLC0415 - pygments, only to be looked at
+    from rich.text import Text  # noqa: PLC0415 - only to be looked at
 
-    console().print(Syntax(diff, "diff", background_color="default"))
+    screen = console()
+    for line in diff.splitlines():
+        screen.print(Text(line, _COLOURS.get(line[:1], "")))
+
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
