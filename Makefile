@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 # Typed and checked; what a clone hasn't got is left out.
-CODE := $(wildcard toolkit services demo tests benchmarks)
+CODE := $(wildcard toolkit services demo tests benchmarks recordings)
 # Tests that wait for the broker's clock overlap; one broker serves all workers.
 # With --require-broker, tests that need a RabbitMQ fail where there is none, instead of being skipped.
 PYTEST_ARGS ?= -n 4 --dist loadgroup

@@ -1,12 +1,13 @@
 """The brokers that every case of the conformance suite runs on.
 
-Receives a broker in memory, the RabbitMQ of this machine and one in a container from the toolkit's
-own plugin, hands each case one of them. A broker that the command line or the environment names
-takes the place of both RabbitMQs.
+Receives a broker in memory, the same behind its socket, and from the toolkit's own plugin the
+RabbitMQ of this machine and one in a container, hands each case one of them. A broker that the
+command line or the environment names takes the place of both RabbitMQs.
 """
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from tests.conformance.brokers.driver import Memory, Rabbit, RawBroker
 from tests.conformance.outsider import MemoryOutsider, Outsider, RabbitOutsider
 from tests.conformance.tally import BROKER, Record
 from tests.outsider import outside
+from toolkit.embedded import EmbeddedBroker
 from toolkit.testing.broker import Broker, BrokerNotFoundError
 from toolkit.testing.broker.finder import DOCKER, HERE
 from toolkit.testing.plugin import find_or_skip, search_of, ways_to_rabbitmq
@@ -25,6 +27,8 @@ VERSIONS: dict[str, Version] = {
     "memory-4.0": (4, 0),
     "memory-4.3": (4, 3),
 }
+EMBEDDED = "embedded-4.0"
+"""The broker in memory, reached as a RabbitMQ is, by the same drivers."""
 OWN = {"rabbitmq-here": HERE, "rabbitmq-docker": DOCKER}
 
 
@@ -33,8 +37,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     rabbits = rabbits_for(metafunc.config)
     for fixture, kinds in (
         ("rabbit_url", rabbits),
-        ("raw", [*VERSIONS, *rabbits]),
-        ("outsider", ["memory-4.0", *rabbits]),
+        ("raw", [*VERSIONS, EMBEDDED, *rabbits]),
+        ("outsider", ["memory-4.0", EMBEDDED, *rabbits]),
     ):
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, kinds, indirect=True)
@@ -60,6 +64,12 @@ async def raw(request: pytest.FixtureRequest, record_property: Record) -> AsyncI
         record_property(BROKER, memory.name)
         yield memory
         return
+    if request.param == EMBEDDED:
+        async with embedded(record_property) as url:
+            rabbit = await Rabbit.connected(url)
+            yield rabbit
+            await rabbit.close()
+        return
     for url in virtual_host(request.param, request.config, record_property):
         rabbit = await Rabbit.connected(url)
         yield rabbit
@@ -75,9 +85,21 @@ async def outsider(
         record_property(BROKER, "memory as 4.0")
         yield MemoryOutsider()
         return
+    if request.param == EMBEDDED:
+        async with embedded(record_property) as url, outside(url) as client:
+            yield RabbitOutsider(url, client)
+        return
     for url in virtual_host(request.param, request.config, record_property):
         async with outside(url) as client:
             yield RabbitOutsider(url, client)
+
+
+@asynccontextmanager
+async def embedded(record_property: Record) -> AsyncIterator[str]:
+    """The broker in memory behind a socket, in the loop of the case."""
+    record_property(BROKER, "embedded as 4.0")
+    async with EmbeddedBroker(version=(4, 0)) as broker:
+        yield broker.url
 
 
 def virtual_host(kind: str, config: pytest.Config, record_property: Record) -> Iterator[str]:

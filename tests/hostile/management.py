@@ -87,6 +87,22 @@ class VirtualHost:
         """Remove an exchange."""
         self._ask("DELETE", f"/api/exchanges/{self._path}/{name}")
 
+    def put(self, queue: str, body: str, **headers: object) -> None:
+        """Put a message into a queue; `failed_queue` stands for `failed-queue`."""
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        properties = {"headers": named, "delivery_mode": 2, "message_id": secrets.token_hex(8)}
+        what = {"routing_key": queue, "payload": body, "payload_encoding": "string"}
+        path = f"/api/exchanges/{self._path}/amq.default/publish"
+        assert self._ask("POST", path, {**what, "properties": properties})["routed"]
+
+    def first(self, queue: str) -> dict[str, Any]:
+        """The first message there, which goes back to where it was."""
+        how = {"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"}
+        found: list[dict[str, Any]] = self._ask(
+            "POST", f"{self._listing('queues')}/{queue}/get", how
+        )
+        return found[0]
+
     def messages(self, queue: str) -> int:
         """How many messages are ready there."""
         with Wire.connected(self._url) as wire:

@@ -16,7 +16,12 @@ from toolkit.errors import ToolkitError
 
 COMMANDS = {
     "new": "Make a project, a service, an event, a consumer or a producer.",
+    "dev": "Run a project's services in one terminal, and again when their code changes.",
     "run": "Run services until a signal.",
+    "publish": "Publish a message, or a file of them, validated against its contract.",
+    "tap": "Watch messages go by, without disturbing anyone.",
+    "describe": "Show what services consume, publish, retry and declare. Needs no broker.",
+    "doctor": "Look machine, broker and services over: what is wrong, and its fix.",
 }
 """Each is the `app` of the module of that name in this package."""
 
@@ -40,6 +45,8 @@ class Commands(TyperGroup):
         if name in COMMANDS:
             module = import_module(f"toolkit.cli.{name}")
             command = typer.main.get_command(module.app)
+            # In a raw docstring, what keeps a paragraph's lines apart is two characters.
+            command.help = (command.help or "").replace(r"\b", "\b")
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -81,4 +88,4 @@ def _options(
 
 def main(words: Sequence[str] | None = None) -> None:
     """The entry point of `toolkit`."""
-    app(words)
+    app(words, prog_name="toolkit")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from toolkit.cli.completion import service_names
 from toolkit.cli.output import command_app
 from toolkit.errors import ConfigurationError
 from toolkit.health.server import health_served
@@ -22,10 +23,12 @@ app = command_app()
 
 @app.command("run")
 def run_service(
-    targets: Annotated[list[str], typer.Argument(metavar="SERVICE...")],
+    targets: Annotated[
+        list[str], typer.Argument(metavar="SERVICE...", autocompletion=service_names)
+    ],
     workers: Annotated[int, typer.Option(min=1, max=256, help="How many processes.")] = 1,
 ) -> None:
-    r"""Run services until SIGTERM or Ctrl-C; a second signal stops at once.
+    """Run services until SIGTERM or Ctrl-C; a second signal stops at once.
 
     SERVICE is the name of a service of this project, or MODULE:NAME of a service or of a function
     that makes one.

@@ -4,6 +4,7 @@ Receives events through a hook and lines from everywhere else, hands text to sta
 """
 
 import logging
+import os
 import re
 import sys
 from collections.abc import MutableMapping
@@ -62,7 +63,7 @@ def configure_logging(
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        structlog.dev.ConsoleRenderer(colors=_takes_colours(stream))
         if is_pretty
         else structlog.processors.JSONRenderer(default=str)
     )
@@ -83,6 +84,12 @@ def configure_logging(
     logging.basicConfig(level=number, handlers=[handler], force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _takes_colours(stream: TextIO) -> bool:
+    """A terminal does; FORCE_COLOR and NO_COLOR say otherwise (https://no-color.org)."""
+    is_forced = bool(os.environ.get("FORCE_COLOR"))
+    return (stream.isatty() or is_forced) and not os.environ.get("NO_COLOR")
 
 
 class _Safely:

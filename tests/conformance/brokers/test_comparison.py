@@ -1,5 +1,11 @@
-"""Random scenarios on the broker in memory and on RabbitMQ, between which nothing may differ."""
+"""Random scenarios on the broker in memory and on RabbitMQ, and on the broker in memory behind its
+socket; between them nothing may differ.
+"""
 
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -7,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.conformance.brokers.comparison import Pool, Step, compare, declare, scenarios
 from tests.conformance.brokers.driver import Rabbit
-from tests.conformance.tally import SCENARIOS, Record
+from tests.conformance.tally import BROKER, SCENARIOS, Record
+from toolkit.embedded import EmbeddedBroker
 from toolkit.topology.declarations import Version
 
 
@@ -106,3 +113,31 @@ def compare_lives(url: str, **how: Any) -> int:
         await compare(rabbit, pool_for(rabbit.version), group, steps)
 
     return scenarios(url, lives(), prepare, run, **how)
+
+
+def test_a_socket_between_changes_nothing(record_property: Record) -> None:
+    """The broker in memory, called and spoken to, in the same random scenarios."""
+    record_property(BROKER, "embedded as 4.0")
+    with embedded_elsewhere() as url:
+        record_property(SCENARIOS, compare_lives(url))
+
+
+@contextmanager
+def embedded_elsewhere() -> Iterator[str]:
+    """In a thread with a loop of its own, as it would be in a process of its own."""
+    listening: Future[tuple[str, asyncio.AbstractEventLoop]] = Future()
+    over = asyncio.Event()
+
+    async def serve() -> None:
+        async with EmbeddedBroker() as broker:
+            listening.set_result((broker.url, asyncio.get_running_loop()))
+            await over.wait()
+
+    with ThreadPoolExecutor(1) as thread:
+        serving = thread.submit(asyncio.run, serve())
+        url, loop = listening.result(timeout=10)
+        try:
+            yield url
+        finally:
+            loop.call_soon_threadsafe(over.set)
+            serving.result(timeout=10)

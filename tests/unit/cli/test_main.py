@@ -1,12 +1,14 @@
 """The command line: what it refuses, and with which code. Processes are in service/test_runner."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from toolkit.cli.main import app
+from toolkit.cli.main import COMMANDS, app
 
 WRONG = """
 from toolkit import Service
@@ -62,3 +64,52 @@ def test_bad_settings_end_all_workers_before_they_begin(monkeypatch: pytest.Monk
     assert result.exit_code == 78
     assert result.output.count("TOOLKIT_AMQP_URL") == 1
     assert "hunter2" not in result.output
+
+
+def test_help_imports_nothing_that_a_command_needs() -> None:
+    """So it is there at once: no client, no models, no templates, no eye on files."""
+    code = (
+        "import sys\n"
+        "from toolkit.cli.main import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'aio_pika', 'aiormq', 'pydantic', 'structlog', 'jinja2', 'yaml', 'watchfiles',"
+        " 'uvicorn', 'rich.console', 'asyncio'}\n"
+        "print('loaded:', sorted(heavy & set(sys.modules)))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == "loaded: []"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    """Of its own, or in each of its own commands; the overview knows it by one sentence."""
+    helped = CliRunner().invoke(app, [name, "--help"])
+    assert helped.exit_code == 0
+    assert "Usage: " in helped.output
+    if "Commands:" not in helped.output:
+        assert f"  toolkit {name}" in helped.output
+    assert COMMANDS[name].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("r", "run"), ("run ord", "orders"), ("dev not", "notifications"), ("run --wor", "--workers")],
+)
+def test_a_shell_completes_commands_options_and_services(typed: str, offered: str) -> None:
+    """Services by the project around the current folder."""
+    words = f"toolkit {typed}"
+    asked = {
+        "_TOOLKIT_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    said = subprocess.run(
+        [sys.executable, "-c", "from toolkit.cli import main; main()"],
+        capture_output=True,
+        text=True,
+        env=os.environ | asked,
+        cwd=Path(__file__).parents[3],
+        check=False,
+    )
+    assert offered in said.stdout.split()

@@ -39,6 +39,7 @@ class Channel:
 
     def __init__(self, broker: MemoryBroker, *, service: str = "") -> None:
         self.is_open = True
+        self._is_paused = False
         self._broker = broker
         self._service = service
         self._consumers: dict[str, Consumer] = {}
@@ -85,7 +86,20 @@ class Channel:
             acks_by_itself=acks_by_itself,
         )
         self._consumers[tag] = consumer
+        consumer.is_paused = self._is_paused
         found.add(consumer)
+
+    def pause(self) -> None:
+        """Hands nothing to its consumers until `resume`."""
+        self._is_paused = True
+        for consumer in self._consumers.values():
+            consumer.is_paused = True
+
+    def resume(self) -> None:
+        """Serves its consumers again."""
+        self._is_paused = False
+        for consumer in list(self._consumers.values()):
+            consumer.queue.resume(consumer)
 
     def cancel(self, tag: str) -> None:
         """Ends a consumer; what it holds can still be settled."""

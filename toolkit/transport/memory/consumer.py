@@ -21,7 +21,7 @@ class Consumer:
 
     `hand` is called with each message, in the middle of whatever made it available, and must not
     raise; `gone` when the queue has been deleted. One that `asks` takes single messages and is
-    never served.
+    never served; one that `is_paused` is served again after `Queue.resume`.
     """
 
     __slots__ = (
@@ -31,6 +31,7 @@ class Consumer:
         "hand",
         "is_cancelled",
         "is_open",
+        "is_paused",
         "is_waiting",
         "prefetch",
         "queue",
@@ -59,11 +60,12 @@ class Consumer:
         self.unacked: dict[int, Message] = {}
         self.is_waiting = False
         self.is_open = True
+        self.is_paused = False
         self.is_cancelled = asks
 
     def has_room(self) -> bool:
         """Whether it may hold another message."""
-        return not self.prefetch or len(self.unacked) < self.prefetch
+        return not self.is_paused and (not self.prefetch or len(self.unacked) < self.prefetch)
 
 
 def close_all(consumers: Iterable[Consumer]) -> int:

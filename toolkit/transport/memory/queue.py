@@ -96,6 +96,7 @@ class Queue:
         self._turns = self._line.turns
         self._place = 0
         self._place_of_faults = 0
+        self._arriving: Message | None = None
         self._is_serving = False
         self._is_deleted = False
 
@@ -135,7 +136,9 @@ class Queue:
         self._order.append(message)
         self.ready += 1
         self.ready_bytes += message.size
+        self._arriving = message
         self._settle_down()
+        self._arriving = None
         return True
 
     def _refuses(self, payload: Payload, publisher: object | None) -> bool:
@@ -150,6 +153,12 @@ class Queue:
     def add(self, consumer: Consumer) -> None:
         """Begins to serve a consumer. Where only one may be active, the others wait."""
         self.consumers.append(consumer)
+        self._line_up(consumer)
+        self._settle_down()
+
+    def resume(self, consumer: Consumer) -> None:
+        """Serves a consumer again that was paused."""
+        consumer.is_paused = False
         self._line_up(consumer)
         self._settle_down()
 
@@ -346,13 +355,18 @@ class Queue:
 
     def _expire_head(self, *, is_wanted: bool = False) -> bool:
         """Whether the head's time was up. A classic queue gives a message whose time ends just
-        now to whoever waits for one, so a time to live of zero means "now or never".
+        now, or as it comes, to whoever waits for one, so a time to live of zero means "now or
+        never".
         """
-        expires = self._order.head().expires
+        head = self._order.head()
+        expires = head.expires
         if expires is None:
             return False
         now = self._around.clock.now()
-        if expires > now or (expires == now and is_wanted and self.settings.kind == "classic"):
+        if expires > now:
+            return False
+        is_just_now = expires == now or head is self._arriving
+        if is_just_now and is_wanted and self.settings.kind == "classic":
             return False
         message = self._pop()
         for listener in self._around.listeners:

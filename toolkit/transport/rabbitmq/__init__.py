@@ -1,12 +1,12 @@
-"""RabbitMQ over aio-pika: the only place that imports aio_pika, aiormq or pamqp.
+"""RabbitMQ over aio-pika: the only place that imports aio_pika or aiormq.
 
 In reading order: `tls` (whom to trust), `options` (what it is told), `translate` (their words and
 ours), `handshake` (why no TLS came about), `connection` (one connection, kept alive), `channel`
 (calls that end), `declare` (the topology), `publish` (messages out) on an `outlet` with its
 `deadline`s, `settle` (marks on what came in), `consume` (messages in), `wire` and `guard` (what a
-stranger sent, byte for byte), `adapter` (the port, put together). The lanes past the library:
-`stream` (whose frame is it), `frames` (their layout), `deliver` (the way in), `confirm` (the way
-out).
+stranger sent, byte for byte), `adapter` (the port, put together), `inspector` (a look that leaves
+no trace). The lanes past the library: `stream` (whose frame is it), `frames` (their layout),
+`deliver` (the way in), `confirm` (the way out).
 """
 
 from toolkit.transport.rabbitmq.adapter import RabbitTransport

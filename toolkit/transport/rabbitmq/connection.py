@@ -107,6 +107,12 @@ class Link:
         self._take(connection)
         return connection
 
+    async def open_once(self) -> OneConnection:
+        """One try at each node, for a look: once lost, it stays so. Raises why there is none."""
+        connection = await self._connect()
+        self._take(connection)
+        return connection
+
     async def _first(self) -> OneConnection:
         failures = 0
         while True:
@@ -178,10 +184,8 @@ class Link:
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await connection.connect()
-        except asyncio.CancelledError as error:
+        except asyncio.CancelledError as error:  # which nobody may have asked for
             await self._give_up(connection)
-            if was_cancelled():
-                raise
             raise connection_error(error, url, connection.farewell) from error
         except (TimeoutError, *LOST) as error:
             await self._give_up(connection)
@@ -204,6 +208,8 @@ class Link:
         self._has_answered |= connection.has_answered
         connection.abort()
         await connection.close()
+        if was_cancelled():  # meanwhile: the library's own closing keeps that to itself
+            raise asyncio.CancelledError
 
     def _introduce(self, connection: OneConnection, url: URL) -> None:
         assert connection.transport is not None

@@ -121,6 +121,17 @@ class Declarer:
             await self.close()
         findings.raise_if_any()
 
+    async def differences(self, topology: Topology) -> list[Difference]:
+        """What exists with other arguments; what may not be compared is left out. Changes
+        nothing. Raises a `TransportError` where the broker can't tell.
+        """
+        findings = Findings()
+        try:
+            await self._make_sure(topology, "check", findings, all_or_nothing=True)
+        finally:
+            await self.close()
+        return findings.differences
+
     async def _make_sure(
         self, topology: Topology, mode: TopologyMode, findings: Findings, *, all_or_nothing: bool
     ) -> None:

@@ -1,0 +1,105 @@
+"""The messages of a project: who announces what, who listens, and whose word counts.
+
+Receives services, hands commands a message by its name, with the contract to hold it against.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from toolkit.errors import ToolkitError
+from toolkit.messages.contract import Contract
+from toolkit.sending.pipeline import Route
+from toolkit.service import Service
+
+
+class UnknownMessageError(ToolkitError):
+    """No service of the project publishes or consumes a message of this name."""
+
+    exit_code = 65
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        if near:
+            hint = f"did you mean {' or '.join(near)}?"
+        elif known:
+            hint = f"known are: {', '.join(known)}"
+        else:
+            hint = "there are no messages at all"
+        super().__init__(f"no service here publishes or consumes '{name}'; {hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message of the project."""
+
+    route: Route
+    """The owner's contract, and how it is published."""
+    owner: str
+    """The service whose contract it is."""
+    services: tuple[str, ...]
+    """All that know it."""
+
+    @property
+    def contract(self) -> Contract:
+        """What the message must be like."""
+        return self.route.contract
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Every message that the services publish or consume, by its name."""
+
+    entries: dict[str, Entry]
+
+    @classmethod
+    def of(cls, services: Iterable[Service]) -> "Catalogue":
+        """An event belongs to who publishes it, a command to who handles it: others have copies."""
+        owned: dict[str, Entry] = {}
+        copied: dict[str, Entry] = {}
+        known_by: dict[str, set[str]] = {}
+        for service in services:
+            for route, is_owner in _known_to(service):
+                name = route.contract.name
+                known_by.setdefault(name, set()).add(service.name)
+                (owned if is_owner else copied).setdefault(name, Entry(route, service.name, ()))
+        entries = copied | owned
+        return cls(
+            {
+                name: Entry(entry.route, entry.owner, tuple(sorted(known_by[name])))
+                for name, entry in sorted(entries.items())
+            }
+        )
+
+    def find(self, name: str) -> Entry:
+        """By its name on the wire, or that of its class. Raises `UnknownMessageError`."""
+        if name in self.entries:
+            return self.entries[name]
+        for entry in self.entries.values():
+            if entry.contract.model.__name__ == name:
+                return entry
+        classes = [entry.contract.model.__name__ for entry in self.entries.values()]
+        raise UnknownMessageError(name, classes if name[:1].isupper() else list(self.entries))
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The names of all commands."""
+        return tuple(
+            name for name, entry in self.entries.items() if entry.contract.kind == "command"
+        )
+
+
+def owned_by(service: Service) -> tuple[Contract, ...]:
+    """The contracts that others take from this service, in the order of their names."""
+    owned = {route.contract for route, is_owner in _known_to(service) if is_owner}
+    return tuple(sorted(owned, key=lambda contract: contract.name))
+
+
+def _known_to(service: Service) -> Iterator[tuple[Route, bool]]:
+    """Each message, and whether it is the service's own."""
+    for producer in service.producers:
+        for declared in producer.declared():
+            yield declared.route(), declared.contract.kind == "event"
+    for subscription in service.subscriptions:
+        for contract in subscription.contracts:
+            yield Route.of(contract), contract.kind == "command"

@@ -1,0 +1,51 @@
+"""Contracts as JSON schemas, committed for teams in other repositories.
+
+Receives services, writes `<event>.v<version>.json` into a folder, or says what there is out of date.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from toolkit.messages.contract import Contract
+from toolkit.operations.catalogue import owned_by
+from toolkit.service import Service
+
+
+def rendered(contract: Contract) -> str:
+    """The schema, as it is committed."""
+    return json.dumps(contract.schema(), indent=2) + "\n"
+
+
+def fingerprint(contract: Contract) -> str:
+    """16 hex digits that change with the schema."""
+    canonical = json.dumps(contract.schema(), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def write_schemas(services: Iterable[Service], folder: Path) -> list[Path]:
+    """Every contract that these services own; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for path, text in _files(services, folder):
+        path.write_text(text)
+        written.append(path)
+    return written
+
+
+def outdated_schemas(services: Iterable[Service], folder: Path) -> list[str]:
+    """One sentence for each file that isn't what the code says. Older versions may stay."""
+    problems = []
+    for path, text in _files(services, folder):
+        if not path.is_file():
+            problems.append(f"{path} is missing")
+        elif path.read_text() != text:
+            problems.append(f"{path} is not what the code says")
+    return problems
+
+
+def _files(services: Iterable[Service], folder: Path) -> Iterator[tuple[Path, str]]:
+    for service in services:
+        for contract in owned_by(service):
+            yield folder / f"{contract.name}.v{contract.version}.json", rendered(contract)
