@@ -134,7 +134,7 @@ class Changes:
             if os.path.lexists(place):
                 return f"{path} is there already: move it away, or choose another name"
             return self._folder_problem(place)
-        if place.read_bytes() != change.before:
+        if not place.is_file() or place.read_bytes() != change.before:
             return f"{path} was changed by somebody else meanwhile: try again"
         if not os.access(place, os.W_OK):
             return f"{path} may not be changed: {_ALLOW}"

@@ -78,7 +78,11 @@ def _module(entry: ServiceEntry, name: str, root: Path) -> Module | None:
     path = entry.folder / f"{name}.py"
     if not path.is_file():
         return None
-    return Module(path.relative_to(root), path.read_text(encoding="utf-8"), style_of(root))
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    try:
+        return Module(shown, path.read_text(encoding="utf-8"), style_of(root))
+    except (OSError, ValueError) as error:
+        raise UneditableError(shown, f"it can't be read: {error}", "put that right") from error
 
 
 def find(project: Project, wanted: str, *, by: ServiceEntry) -> Known:
