@@ -104,8 +104,9 @@ class Changes:
 
     def check(self) -> None:
         """Raises CannotWriteError with everything that can be known to be in the way."""
-        if problems := [p for path in self.paths if (p := self._problem(path))]:
-            raise CannotWriteError(problems)
+        problems = [p for path in self.paths if (p := self._problem(path))]
+        if problems:
+            raise CannotWriteError(dict.fromkeys(problems))  # one folder may stop many files
 
     def apply(self) -> None:
         """Writes all of it, or nothing.
