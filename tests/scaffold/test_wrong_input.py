@@ -22,6 +22,7 @@ PRODUCER = ("new", "producer", "payments")
         ((*SERVICE, "payments"), 78, "services/payments/service.py"),
         ((*SERVICE, "rabbitmq"), 78, "docker-compose.yml has a service 'rabbitmq' already"),
         (("new", "project", "../evil"), 2, "it is a path"),
+        (("new", "project", "rabbit_toolkit"), 2, "what the toolkit itself is called"),
         (("new", "project", "tests"), 73, "tests is there already"),
         ((*EVENT, "Paid", "total:money"), 2, "use one of str, int, float"),
         ((*EVENT, "../Paid"), 2, "is no name for an event"),

@@ -46,7 +46,8 @@ class Commands(TyperGroup):
             module = import_module(f"toolkit.cli.{name}")
             command = typer.main.get_command(module.app)
             # In a raw docstring, what keeps a paragraph's lines apart is two characters.
-            command.help = (command.help or "").replace(r"\b", "\b")
+            for one in (command, *getattr(command, "commands", {}).values()):
+                one.help = (one.help or "").replace(r"\b", "\b")
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:

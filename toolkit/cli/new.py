@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from toolkit.cli.completion import service_names
 from toolkit.cli.output import command_app, console, is_terminal, say
 from toolkit.project import Project
 from toolkit.scaffold.changes import Changes
@@ -22,7 +23,12 @@ app = command_app(takes_commands=True)
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the tree and the diff, and write nothing.")
 ]
-Service = Annotated[str, typer.Argument(metavar="SERVICE", help="A service of this project.")]
+Service = Annotated[
+    str,
+    typer.Argument(
+        metavar="SERVICE", help="A service of this project.", autocompletion=service_names
+    ),
+]
 
 
 @app.callback()
@@ -67,7 +73,7 @@ def service(
     or the project isn't in order.
     """
     changes = new_service(Project.find(), name)
-    _carry_out(changes, dry_run, f"next: toolkit run {name.replace('_', '-')}")
+    _carry_out(changes, dry_run, "next: toolkit dev")
 
 
 @app.command("event")
@@ -168,6 +174,11 @@ def _show_diff(diff: str) -> None:
     if not is_terminal():
         typer.echo(diff, nl=False)
         return
-    from rich.syntax import Syntax  # noqa: PLC0415 - pygments, only to be looked at
+    from rich.text import Text  # noqa: PLC0415 - only to be looked at
 
-    console().print(Syntax(diff, "diff", background_color="default"))
+    screen = console()
+    for line in diff.splitlines():
+        screen.print(Text(line, _COLOURS.get(line[:1], "")))
+
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}

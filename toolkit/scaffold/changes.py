@@ -104,8 +104,9 @@ class Changes:
 
     def check(self) -> None:
         """Raises CannotWriteError with everything that can be known to be in the way."""
-        if problems := [p for path in self.paths if (p := self._problem(path))]:
-            raise CannotWriteError(problems)
+        problems = [p for path in self.paths if (p := self._problem(path))]
+        if problems:
+            raise CannotWriteError(dict.fromkeys(problems))  # one folder may stop many files
 
     def apply(self) -> None:
         """Writes all of it, or nothing.
@@ -134,7 +135,7 @@ class Changes:
             if os.path.lexists(place):
                 return f"{path} is there already: move it away, or choose another name"
             return self._folder_problem(place)
-        if place.read_bytes() != change.before:
+        if not place.is_file() or place.read_bytes() != change.before:
             return f"{path} was changed by somebody else meanwhile: try again"
         if not os.access(place, os.W_OK):
             return f"{path} may not be changed: {_ALLOW}"

@@ -6,7 +6,6 @@ and the service's own copy of the event, if that is another's.
 
 from pathlib import Path
 
-from toolkit.errors import ConfigurationError
 from toolkit.project import Project
 from toolkit.scaffold.changes import Changes
 from toolkit.scaffold.contract import Known, copy_into, find
@@ -65,8 +64,6 @@ def _add_to_service(shape: Shape, name: str) -> None:
 def _add_test(shape: Shape, name: str, event: Known, contracts: Module) -> None:
     path = shape.tests / f"test_{snake(name)}.py"
     root: Path = shape.project.root
-    if (root / path).exists():
-        raise ConfigurationError(f"{path} is there already", ["choose another name"])
     message = sample(contracts.text, event.klass, package=shape.package, root=root)
     text = code(
         "parts/test_consumer.py",

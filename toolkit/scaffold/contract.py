@@ -78,7 +78,11 @@ def _module(entry: ServiceEntry, name: str, root: Path) -> Module | None:
     path = entry.folder / f"{name}.py"
     if not path.is_file():
         return None
-    return Module(path.relative_to(root), path.read_text(encoding="utf-8"), style_of(root))
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    try:
+        return Module(shown, path.read_text(encoding="utf-8"), style_of(root))
+    except (OSError, ValueError) as error:
+        raise UneditableError(shown, f"it can't be read: {error}", "put that right") from error
 
 
 def find(project: Project, wanted: str, *, by: ServiceEntry) -> Known:
@@ -125,14 +129,26 @@ def copy_into(target: Module, known: Known, source: Module, style: Style) -> Non
     for name, statement in wanted.items():
         if isinstance(statement, Import):
             _copy_import(target, statement, name, source)
+    code, above = "", None
     for statement in _once(wanted.values()):
-        if isinstance(statement, Import):
+        if isinstance(statement, Import) or _is_there(target, statement):
             continue
-        code = _with_comment(source, statement)
+        text = _with_comment(source, statement)
         if isinstance(statement, ast.ClassDef) and statement.name == known.klass:
-            code = _owned(code, statement, known.service, style)
-        if not _is_there(target, statement):
-            target.add_at_end(code)
+            text = _owned(text, statement, known.service, style)
+        code += f"{_gap(above, statement, text)}{text}"
+        above = statement
+    target.add_at_end(code)
+
+
+def _gap(above: ast.stmt | None, statement: ast.stmt, text: str) -> str:
+    """Between two definitions: as it was, where neither is a class."""
+    if above is None:
+        return ""
+    if any(isinstance(one, ast.ClassDef | ast.FunctionDef) for one in (above, statement)):
+        return "\n\n\n"
+    begins = (statement.end_lineno or 0) - text.count("\n")
+    return "\n" * min(begins - (above.end_lineno or 0), 3)
 
 
 def _once(statements: Iterable[ast.stmt]) -> list[ast.stmt]:

@@ -6,10 +6,10 @@ Receives a name, hands the files of a repository to `Changes`.
 from pathlib import Path
 
 from toolkit.scaffold.changes import Changes
-from toolkit.scaffold.errors import CannotWriteError
+from toolkit.scaffold.errors import CannotWriteError, WrongNameError
 from toolkit.scaffold.name import package_name
 from toolkit.scaffold.template import filled
-from toolkit.scaffold.vendor import installation
+from toolkit.scaffold.vendor import DISTRIBUTION, installation
 
 _FILES = (
     ".dockerignore",
@@ -31,6 +31,8 @@ def new_project(typed: str, where: Path) -> Changes:
     Raises WrongNameError, or CannotWriteError if there is something already.
     """
     name = package_name(typed, of="project")
+    if name.kebab == DISTRIBUTION:
+        raise WrongNameError(f"'{typed}' is what the toolkit itself is called: choose another name")
     root = where / name.kebab
     if root.is_file() or root.is_symlink() or (root.is_dir() and any(root.iterdir())):
         raise CannotWriteError([f"{root} is there already: move it away, or choose another name"])

@@ -1,7 +1,7 @@
 """How the project formats its code, as far as new code has to know.
 
-Receives [tool.ruff] of pyproject.toml, hands the width of a line, the order of imports, and code as
-ruff leaves it.
+Receives what ruff is told in pyproject.toml or ruff.toml, hands the width of a line, the order of
+imports, and code as ruff leaves it.
 """
 
 import subprocess
@@ -52,13 +52,23 @@ class Style:
 
 
 def style_of(root: Path) -> Style:
-    """What pyproject.toml says; ruff's own defaults where it says nothing."""
-    try:
-        tools = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("tool", {})
-    except (OSError, ValueError):
-        tools = {}
-    ruff: Mapping[str, Any] = tools.get("ruff", {})
+    """What ruff is told there; its own defaults where it is told nothing."""
+    ruff = _told(root)
     # As ruff does it: whatever lies in the root is the project's own.
     own = {path.stem for path in root.iterdir() if path.is_dir() or path.suffix == ".py"}
     named = ruff.get("lint", {}).get("isort", {}).get("known-first-party", ())
     return Style(root, int(ruff.get("line-length", _WIDTH)), frozenset({*own, *named, "tests"}))
+
+
+def _told(root: Path) -> Mapping[str, Any]:
+    """The first of the files that ruff looks into."""
+    for name in (".ruff.toml", "ruff.toml", "pyproject.toml"):
+        try:
+            content = tomllib.loads((root / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        found: Mapping[str, Any] = content
+        if name == "pyproject.toml":
+            found = content.get("tool", {}).get("ruff", {})
+        return found
+    return {}

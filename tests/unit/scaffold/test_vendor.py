@@ -55,9 +55,14 @@ def test_any_other_is_packed_into_a_wheel_that_pip_installs(tmp_path: Path) -> N
 
 
 def test_the_same_files_make_the_same_wheel(tmp_path: Path) -> None:
-    """So a project that is made twice is the same twice."""
+    """Whenever: a project that is made twice is the same twice."""
     found = installed(tmp_path, directly=True)
-    assert installation(found).wheel == installation(found).wheel
+    wheel = installation(found).wheel
+    assert wheel == installation(found).wheel
+    assert wheel is not None
+    with zipfile.ZipFile(BytesIO(wheel)) as archive:
+        moments = {entry.date_time for entry in archive.infolist()}
+    assert moments == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_without_an_argument_it_is_the_one_that_runs_this() -> None:
