@@ -13,6 +13,7 @@ import typer
 from toolkit.cli.ending import WRONG
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
 from toolkit.operations.description import Document, describe
+from toolkit.operations.file import writing
 from toolkit.operations.picture import consumer_facts, kept, picture_of
 from toolkit.operations.schema import outdated_schemas, write_schemas
 from toolkit.project import Project, load
@@ -114,7 +115,8 @@ def _put(file: str, text: str) -> None:
     if file == "-":
         sys.stdout.write(text)
         return
-    Path(file).write_text(text)
+    with writing(Path(file)):
+        Path(file).write_text(text)
     say(f"drawn: {file}")
 
 

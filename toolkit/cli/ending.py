@@ -11,7 +11,9 @@ WRONG = 1
 
 
 def ended_by(error: ToolkitError) -> int:
-    """Says what went wrong, on standard error, and returns the exit code: the error's own, if it has one."""
+    """Says what went wrong, on standard error, and returns the exit code: the error's own, if it
+    has one.
+    """
     from toolkit.service.runner import complain  # noqa: PLC0415 - only where it is needed
 
     code = complain(error)

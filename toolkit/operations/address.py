@@ -5,10 +5,20 @@ Receives what was asked for and the project, hands commands an address and where
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
-from toolkit.errors import ConfigurationError
+from pydantic import SecretStr
+
+from toolkit.errors import (
+    AccessRefusedError,
+    BrokerUnreachableError,
+    ConfigurationError,
+    TlsError,
+)
 from toolkit.project import Project
 from toolkit.service.settings import Settings
 from toolkit.transport.memory import named
@@ -16,6 +26,9 @@ from toolkit.transport.memory import named
 VARIABLE = "TOOLKIT_AMQP_URL"
 DEV_FILE = Path(".toolkit", "dev.json")
 """Where a running `toolkit dev` says what it has started, from the project's root."""
+
+PATIENCE = timedelta(seconds=5)
+"""How long a command waits for a broker, unless TOOLKIT_CONNECT_TIMEOUT says otherwise."""
 
 
 class ElsewhereError(ConfigurationError):
@@ -38,13 +51,25 @@ class Address:
     management_url: str | None = None
 
     def settings(self) -> Settings:
-        """Everything else about the connection is as for a service.
+        """Everything else about the connection is as for a service, save that a person doesn't
+        wait as long for a broker that isn't there.
 
         Raises `ElsewhereError` for memory://, and `SettingsError`.
         """
         if named.is_memory(self.url.strip()):
             raise ElsewhereError(self.source)
-        return Settings(amqp_url=self.url)
+        settings = Settings(amqp_url=SecretStr(self.url))
+        if "connect_timeout" in settings.model_fields_set:
+            return settings
+        return Settings(amqp_url=settings.amqp_url, connect_timeout=PATIENCE)
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """An error that is about the address says whose it is."""
+        try:
+            yield
+        except (AccessRefusedError, BrokerUnreachableError, TlsError) as error:
+            raise type(error)(f"{error} (the address is from {self.source})") from error
 
 
 def broker_address(project: Project | None, asked: str | None) -> Address:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from toolkit.errors import ToolkitError
+from toolkit.messages.codec import Codec
 from toolkit.messages.contract import Contract
 from toolkit.sending.pipeline import Route
 from toolkit.service import Service
@@ -37,8 +38,8 @@ class Entry:
     """The owner's contract, and how it is published."""
     owner: str
     """The service whose contract it is."""
-    services: tuple[str, ...]
-    """All that know it."""
+    codec: Codec
+    """How the owner writes it."""
 
     @property
     def contract(self) -> Contract:
@@ -57,19 +58,11 @@ class Catalogue:
         """An event belongs to who publishes it, a command to who handles it: others have copies."""
         owned: dict[str, Entry] = {}
         copied: dict[str, Entry] = {}
-        known_by: dict[str, set[str]] = {}
         for service in services:
             for route, is_owner in _known_to(service):
-                name = route.contract.name
-                known_by.setdefault(name, set()).add(service.name)
-                (owned if is_owner else copied).setdefault(name, Entry(route, service.name, ()))
-        entries = copied | owned
-        return cls(
-            {
-                name: Entry(entry.route, entry.owner, tuple(sorted(known_by[name])))
-                for name, entry in sorted(entries.items())
-            }
-        )
+                entry = Entry(route, service.name, service.codec)
+                (owned if is_owner else copied).setdefault(route.contract.name, entry)
+        return cls(dict(sorted((copied | owned).items())))
 
     def find(self, name: str) -> Entry:
         """By its name on the wire, or that of its class. Raises `UnknownMessageError`."""

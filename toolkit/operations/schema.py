@@ -1,6 +1,6 @@
 """Contracts as JSON schemas, committed for teams in other repositories.
 
-Receives services, writes `<event>.v<version>.json` into a folder, or says what there is out of date.
+Receives services, writes `<event>.v<version>.json` into a folder, or says what is out of date.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from toolkit.messages.contract import Contract
 from toolkit.operations.catalogue import owned_by
+from toolkit.operations.file import writing
 from toolkit.service import Service
 
 
@@ -26,10 +27,12 @@ def fingerprint(contract: Contract) -> str:
 
 def write_schemas(services: Iterable[Service], folder: Path) -> list[Path]:
     """Every contract that these services own; returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     written = []
     for path, text in _files(services, folder):
-        path.write_text(text)
+        with writing(path):
+            path.write_text(text)
         written.append(path)
     return written
 

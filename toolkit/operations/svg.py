@@ -137,8 +137,10 @@ class _Drawing:
             self._paper.write(column.x, _MARGIN + 4, title, "head")
         return "\n".join(
             (
-                f'<svg xmlns="http://www.w3.org/2000/svg" width="{self._right:g}" '
-                f'height="{height:g}" viewBox="0 0 {self._right:g} {height:g}" role="img">',
+                (
+                    f'<svg xmlns="http://www.w3.org/2000/svg" width="{self._right:g}" '
+                    f'height="{height:g}" viewBox="0 0 {self._right:g} {height:g}" role="img">'
+                ),
                 f"<title>{escape(', '.join(band.service for band in self._picture.bands))}</title>",
                 f"<style>{_STYLE}</style>",
                 "<defs>",
