@@ -20,6 +20,7 @@ from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.messages.codec import Codec, JsonCodec
 from toolkit.messages.outgoing import Publication
 from toolkit.observability.hooks import Hooks
+from toolkit.observability.logging import configure_logging
 from toolkit.operations.address import Address, broker_address
 from toolkit.operations.catalogue import Catalogue, Entry
 from toolkit.operations.draft import Drafts, UnfitError, from_file, proven
@@ -37,11 +38,11 @@ _INTERRUPTED = 130  # as shells count: 128 and SIGINT
 def publish(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[EVENT]", help="On the wire, or its class.", show_default=False),
+        typer.Argument(metavar="EVENT", help="On the wire, or its class.", show_default=False),
     ] = None,
     body: Annotated[
         str | None,
-        typer.Argument(metavar="[JSON]", help="The message; - reads it from standard input."),
+        typer.Argument(metavar="JSON", help="The message; - reads it from standard input."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How often, each with its own id.")] = 1,
     rate: Annotated[
@@ -81,6 +82,7 @@ def publish(
     """
     if (body is None) == (file is None):
         raise typer.BadParameter("give the message as JSON, or a file of them with --from")
+    configure_logging(level="error")
     address = broker_address(_project(), broker)
     pace = Pace(parsed_rate(rate), time.monotonic) if rate else None
     entry = _entry(name) if name is not None else None
