@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n 4 --dist loadgroup
 # Such as --quick, or --list.
 BENCH_ARGS ?=
 
-.PHONY: help test conformance fuzz tls faults bench check demo format clean bootstrap
+.PHONY: help test conformance fuzz tls faults bench check demo docs format clean bootstrap
 
 help:
 	@echo "make demo    see it work: two services, a broker and a mail server, started and stopped for you"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench   side by side with aio-pika, FastStream and others: ten minutes, and a page about them"
 	@echo "             in docs/ (BENCH_ARGS=--quick: a minute and no page)"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
+	@echo "make docs    the documentation as a site, into site/ (SERVE=1: on http://localhost:8000 instead)"
 	@echo "make format  let ruff mend what it can"
 	@echo "make clean   remove .venv and everything generated"
 
@@ -64,10 +65,13 @@ check: bootstrap
 demo: bootstrap
 	@$(BIN)/python -m demo $(if $(BROKER),--broker '$(BROKER)')
 
+docs: bootstrap
+	$(BIN)/zensical $(if $(SERVE),serve,build --strict --clean)
+
 format: bootstrap
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

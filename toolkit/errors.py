@@ -1,5 +1,6 @@
 """Every error the toolkit raises, as one tree with a sentence that says what to do next.
 
+```text
 ToolkitError
 ├── ConfigurationError          found at start-up; lists every problem at once
 │   ├── SettingsError             the environment or .env
@@ -21,6 +22,7 @@ ToolkitError
 ├── CrashedError                its process died under a message, again and again
 ├── HandlerTimeoutError         one run of a handler took longer than its consumer allows
 └── Verdict                     what a handler raises on purpose (policies/verdict.py)
+```
 """
 
 from collections.abc import Sequence
@@ -105,7 +107,10 @@ class UnhandledTypeError(ContractError):
 
 
 class PublishError(ToolkitError):
-    """A message was not taken by the broker, or nobody knows whether it was."""
+    """A message was not taken by the broker, or nobody knows whether it was.
+
+    `exchange`, `routing_key` and `message_id` say which.
+    """
 
     def __init__(
         self, sentence: str, *, exchange: str, routing_key: str, message_id: str | None = None
@@ -168,7 +173,10 @@ class ConnectionLostError(TransportError):
 
 
 class HandlerTimeoutError(ToolkitError):
-    """One run of a handler took longer than its consumer's `timeout`."""
+    """One run of a handler took longer than its consumer's `timeout`.
+
+    It was cancelled, and the retry policy decides what becomes of the message.
+    """
 
     def __init__(self, consumer: str, seconds: float) -> None:
         self.consumer = consumer

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from tests.hostile.management import PASSWORD, VirtualHost
+from tests.hostile.management import PASSWORD, VirtualHost, all_but
 from tests.operations.shop import Handle, Shop
 from toolkit import QueueOptions
 from toolkit.cli.main import app
@@ -75,6 +75,18 @@ async def test_each_argument_that_differs_is_named_with_what_to_do(
     name = virtual_host.name
     fixes = [str(finding.fix) for finding in wrong]
     assert any(f"delete_queue -p {name} shop.handle --if-empty" in fix for fix in fixes)
+
+
+async def test_what_the_user_may_not_compare_is_not_called_well(
+    virtual_host: VirtualHost, amqp_url: str
+) -> None:
+    """The broker tells how a thing is to those only who might declare it."""
+    async with Shop(amqp_url).service:
+        pass
+    url = virtual_host.url_for(configure=all_but("shop.handle", "events"))
+    found = await found_of(Shop(url), url)
+    assert found["topology", "shop"].status == "unknown"
+    assert found["topology", "shop"].sentence.endswith("on them: events, shop.handle")
 
 
 async def test_queues_without_a_backstop_are_worth_a_word(amqp_url: str) -> None:

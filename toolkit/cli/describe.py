@@ -25,7 +25,9 @@ app = command_app()
 
 @app.command("describe")
 def describe_services(
-    targets: Annotated[list[str] | None, typer.Argument(metavar="SERVICE", show_default=False)] = None,
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="SERVICE", show_default=False)
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="All that decides behaviour, sorted: for a diff in CI.")
     ] = False,

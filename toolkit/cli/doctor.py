@@ -37,7 +37,9 @@ class FailOn(StrEnum):
 
 @app.command("doctor")
 def look_over(
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...")] = None,
+    services: Annotated[
+        list[str] | None, typer.Argument(metavar="SERVICE", show_default=False)
+    ] = None,
     broker: Annotated[
         str | None, typer.Option(metavar="URL", help="The broker's AMQP address.")
     ] = None,
@@ -50,7 +52,8 @@ def look_over(
         ),
     ] = None,
     fail_on: Annotated[
-        list[FailOn] | None, typer.Option(help="Fail when dead letters wait.")
+        list[FailOn] | None,
+        typer.Option(metavar="dead-letters", help="Fail when dead letters wait."),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail also when something couldn't be looked at.")

@@ -8,20 +8,10 @@ from toolkit.errors import ToolkitError
 OK = 0
 WRONG = 1
 """Something was looked at, and isn't as it should be."""
-USAGE = 2
-DATA = 65  # sysexits.h: EX_DATAERR
-UNAVAILABLE = 69  # EX_UNAVAILABLE
-CANNOT_CREATE = 73  # EX_CANTCREAT
-REFUSED = 77  # EX_NOPERM
-CONFIGURATION = 78  # EX_CONFIG
-
-
-class BadDataError(ToolkitError):
-    """What was given to a command is not what it takes: `exit code 65`."""
 
 
 def ended_by(error: ToolkitError) -> int:
-    """Says what went wrong, on standard error, and returns the exit code."""
+    """Says what went wrong, on standard error, and returns the exit code: the error's own, if it has one."""
     from toolkit.service.runner import complain  # noqa: PLC0415 - only where it is needed
 
     code = complain(error)

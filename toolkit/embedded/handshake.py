@@ -50,7 +50,7 @@ class Handshake:
     def greeting(self) -> Frame:
         """What is said first."""
         properties: dict[str, Any] = {
-            "product": "RabbitMQ",
+            "product": "broker in memory, as RabbitMQ",
             "version": f"{self._version[0]}.{self._version[1]}.0",
             "information": "the toolkit's broker in memory; it behaves as RabbitMQ does",
             "platform": f"Python {platform.python_version()}",

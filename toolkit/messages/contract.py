@@ -63,7 +63,11 @@ class Message(BaseModel):
 class Event(Message):
     """Something that happened; every subscriber gets a copy.
 
-    class OrderPlaced(Event, name="orders.placed", version=1): ...
+        class OrderPlaced(Event, name="orders.placed", version=1):
+            order_id: UUID
+
+    `name` is the routing key too: lower-case words joined by dots. `version` travels as a header.
+    Raises `ContractError` for a name or version that can't work.
     """
 
     __kind__ = "event"
@@ -72,7 +76,10 @@ class Event(Message):
 class Command(Message):
     """Something to be done by the one service that handles it.
 
-    class ShipOrder(Command, name="shipping.ship-order"): ...
+        class ShipOrder(Command, name="shipping.ship-order"):
+            order_id: UUID
+
+    `name` and `version` are as an event's.
     """
 
     __kind__ = "command"

@@ -13,7 +13,15 @@ Step = Callable[[T], Awaitable[None]]
 """Something to be done with an incoming or an outgoing message."""
 
 Middleware = Callable[[T, Step[T]], Awaitable[None]]
-"""Does something around the next step: `async def timed(item, proceed): await proceed(item)`."""
+"""Does something around the next step, and calls it:
+
+    async def timed(item, proceed):
+        started = time.perf_counter()
+        await proceed(item)
+        log.info("took", seconds=time.perf_counter() - started)
+
+What it doesn't pass on is not done, and counts as done.
+"""
 
 
 def compose(middlewares: Sequence[Middleware[T]], innermost: Step[T]) -> Step[T]:

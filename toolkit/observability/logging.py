@@ -52,6 +52,8 @@ def configure_logging(
     """Sets up structlog and the standard library's logging for a process.
 
     Called by `toolkit run` and by the samples; an embedding program may use its own set-up.
+    `style="auto"` is pretty on a terminal and JSON otherwise; `stream` is standard error unless
+    given. No line holds the password of an address.
     """
     stream = stream or sys.stderr
     is_pretty = style == "pretty" or (style == "auto" and stream.isatty())

@@ -121,9 +121,7 @@ def _band(name: str, service: Document) -> Band:
     declared: dict[str, dict[str, Any]] = service["declares"]["queues"]
     back = naming.return_exchange(name)
     has_rungs = back in service["declares"]["exchanges"]
-    takings = tuple(
-        _taking(queue, one, declared) for queue, one in service["consumes"].items()
-    )
+    takings = tuple(_taking(queue, one, declared) for queue, one in service["consumes"].items())
     rungs = sorted(
         (arguments["x-message-ttl"], queue)
         for queue, arguments in declared.items()

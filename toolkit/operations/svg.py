@@ -108,7 +108,9 @@ class _Drawing:
         self._colours = {
             pair: _WIRES[number % len(_WIRES)]
             for number, pair in enumerate(
-                (exchange, key) for exchange, _ in picture.exchanges for key in picture.keys(exchange)
+                (exchange, key)
+                for exchange, _ in picture.exchanges
+                for key in picture.keys(exchange)
             )
         }
         takings = [taking for band in picture.bands for taking in band.takings]

@@ -34,7 +34,7 @@ class Retry:
     A message is tried once and `immediately` times more, at once and in place. Then it waits
     on the broker for each delay of `after` in turn, and each time it comes back it is tried
     as often again: in all `(immediately + 1) * (len(after) + 1)` times at most, as NServiceBus
-    counts (https://docs.particular.net/nservicebus/recoverability/).
+    counts (<https://docs.particular.net/nservicebus/recoverability/>).
 
     `on`: only these errors are retried. `never`: these go to the dead letters at once, and win
     over `on`. For an `ExceptionGroup`, one inner error in `never` is enough.

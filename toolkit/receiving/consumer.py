@@ -35,20 +35,24 @@ class Consumer(Generic[M]):
             def __init__(self, mailer: Mailer) -> None: ...
             async def handle(self, message: OrderPlaced, context: Context) -> None: ...
 
-    `Consumer[OrderPlaced | OrderCancelled]` takes both types. The queue is called
-    `<service>.<class in kebab case>`. `concurrency` is how many messages one process handles at
-    a time, and a promise; `prefetch` is how many it holds, four times as many unless set.
-    `timeout` is for one run of the handler; None means no limit. `kill_switch` stops the consumer
-    while nearly all of its runs fail; see `KillSwitch`.
+    `Consumer[OrderPlaced | OrderCancelled]` takes both types. What follows are attributes of a
+    class or of an instance.
     """
 
     retry: Retry = Retry()
+    """When a failed message is tried again."""
     dead_letters: DeadLetters = DeadLetters()
+    """How long what was given up is kept."""
     queue: QueueOptions = QueueOptions()
+    """The queue; it is called `<service>.<class in kebab case>` unless this says otherwise."""
     concurrency: int = 16
+    """How many messages one process handles at a time, and a promise."""
     prefetch: int | None = None
+    """How many messages one process holds: four times `concurrency`, unless set."""
     timeout: Duration | None = "5m"
+    """For one run of the handler; None means no limit."""
     kill_switch: KillSwitch | None = None
+    """Stops the consumer while nearly all of its runs fail."""
 
     async def handle(self, message: M, context: Context) -> None:
         """Handles one message; returning means done, raising means the retry policy decides."""

@@ -36,7 +36,11 @@ class Sending(Protocol):
 
 
 class Context:
-    """The surroundings of one message while it is handled."""
+    """The surroundings of one message while it is handled.
+
+    `attempt` counts the runs of the handler from 1, over all tries; `consumer` and `queue` name
+    who handles it, and where it lay.
+    """
 
     __slots__ = ("_delivery", "_sending", "attempt", "consumer", "held", "queue", "rounds")
 

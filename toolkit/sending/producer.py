@@ -53,7 +53,10 @@ class NotConfirmed:
 
 @dataclass(slots=True)
 class PublishReport:
-    """What became of the messages of one `many`, by position from 0."""
+    """What became of the messages of one `many`.
+
+    `confirmed` is how many the broker took, `failures` lists the others, by position from 0.
+    """
 
     confirmed: int = 0
     failures: list[NotConfirmed] = field(default_factory=list)

@@ -59,6 +59,11 @@ class Service:
 
     Everything is checked here, before anything connects: `ConfigurationError` lists all
     problems. Use it as `async with service:`, or run it with `toolkit run module:service`.
+
+    `settings` are those of the environment unless given. `lifespan` is an async context manager
+    around the service's work: entered once it is connected, before the first message, and left
+    after the last. `receiving` and `sending` are middleware, the outermost first. `codec` reads
+    and writes bodies: JSON, unless given.
     """
 
     def __init__(

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from yarl import URL
 
+from toolkit.errors import ToolkitError
 from toolkit.operations.doctor.finding import Finding
 from toolkit.operations.doctor.look import in_thread
 from toolkit.transport.rabbitmq.tls import Tls
@@ -35,7 +36,7 @@ _REMEDIES = {
 }
 
 
-class NoManagementError(Exception):
+class NoManagementError(ToolkitError):
     """The API gave no answer, with the reason."""
 
 

@@ -36,7 +36,7 @@ async def permissions(
     lacking, unasked = await lacking_of(needs, inspector)
     line = line_for(sharing, inspector)
     names = [one.name for one in sharing]
-    found = [_lacking(service.name, lacking, names, line)] if lacking else []
+    found = [_lacking(service.name, inspector.user, lacking, names, line)] if lacking else []
     if unasked:
         named = ", ".join(map(str, unasked))
         reason = f"not looked at, as it takes something that may be written to: {named}"
@@ -68,10 +68,12 @@ def line_for(services: Iterable[Service], inspector: Inspector) -> str:
     return granting(needs, virtual_host=inspector.virtual_host, user=inspector.user)
 
 
-def _lacking(name: str, lacking: Sequence[Need], sharing: Sequence[str], line: str) -> Finding:
+def _lacking(
+    name: str, user: str, lacking: Sequence[Need], sharing: Sequence[str], line: str
+) -> Finding:
     named = ", ".join(map(str, lacking))
     sentence = (
-        f"lacks {named}. The line to mend it gives the user what {' and '.join(sharing)} "
+        f"user '{user}' lacks {named}. The line to mend it gives it what {' and '.join(sharing)} "
         f"{'needs' if len(sharing) == 1 else 'need'}, in the place of all it had before"
     )
     return Finding(CHECK, name, "wrong", sentence, line)

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from toolkit.errors import Difference
+from toolkit.errors import ConnectionLostError, Difference, TransportError
 from toolkit.operations.doctor.finding import Finding, Status
 from toolkit.service import Service
 from toolkit.topology import naming
-from toolkit.topology.declarations import UNLIMITED, Topology
+from toolkit.topology.declarations import UNLIMITED, Exchange, Queue, Topology
 from toolkit.topology.plan import Subscription
 from toolkit.transport.rabbitmq.inspector import Inspector, QueueState
 
@@ -26,9 +26,22 @@ _A_FEW = 4
 class Seen:
     """What is there of a service's topology."""
 
-    queues: Mapping[str, QueueState | None]
+    queues: Mapping[str, QueueState | TransportError | None]
+    """The error is the broker's, about a queue that is there and can't be used."""
     exchanges: Mapping[str, bool]
     differences: tuple[Difference, ...]
+    uncompared: tuple[str, ...] = ()
+    """What is there, but the broker doesn't say how."""
+
+    def state(self, queue: str) -> QueueState | None:
+        """How it stands, where that is known."""
+        state = self.queues.get(queue)
+        return state if isinstance(state, QueueState) else None
+
+    @property
+    def out_of_reach(self) -> dict[str, TransportError]:
+        """Such as a queue whose node is down."""
+        return {n: state for n, state in self.queues.items() if isinstance(state, TransportError)}
 
     @property
     def missing(self) -> list[str]:
@@ -41,20 +54,31 @@ async def seen(topology: Topology, inspector: Inspector) -> Seen:
     """All of it, side by side."""
     names = [queue.name for queue in topology.queues]
     buses = [exchange.name for exchange in topology.exchanges]
-    parts = [
-        *(Topology(exchanges=(exchange,)) for exchange in topology.exchanges),
-        *(Topology(queues=(queue,)) for queue in topology.queues),
-    ]
-    states, there, differences = await asyncio.gather(
-        asyncio.gather(*map(inspector.queue, names)),
+    parts: list[Exchange | Queue] = [*topology.exchanges, *topology.queues]
+    states, there, compared = await asyncio.gather(
+        asyncio.gather(*(_state(name, inspector) for name in names)),
         asyncio.gather(*map(inspector.has_exchange, buses)),
-        asyncio.gather(*map(inspector.differences, parts)),
+        asyncio.gather(*map(inspector.compare, parts)),
     )
     return Seen(
         dict(zip(names, states, strict=True)),
         dict(zip(buses, there, strict=True)),
-        tuple(one for found in differences for one in found),
+        tuple(one for found in compared for one in found.differences),
+        tuple(
+            part.name
+            for part, found in zip(parts, compared, strict=True)
+            if found.refusals or found.problems
+        ),
     )
+
+
+async def _state(name: str, inspector: Inspector) -> QueueState | TransportError | None:
+    try:
+        return await inspector.queue(name)
+    except ConnectionLostError:
+        raise  # that says nothing of this queue
+    except TransportError as error:
+        return error
 
 
 async def queues(
@@ -71,13 +95,18 @@ async def queues(
 
 def topology(service: Service, found: Seen, virtual_host: str) -> list[Finding]:
     """What is missing, what differs, and what is worth a word."""
-    wrong = [
+    notable = [
         *_missing(service, found.missing),
+        *(_out_of_reach(service.name, name, one) for name, one in found.out_of_reach.items()),
         *_different(service.name, found.differences, virtual_host),
     ]
+    if found.uncompared:
+        named = ", ".join(dict.fromkeys(found.uncompared))
+        reason = f"not compared, which takes `configure` on them: {named}"
+        notable.append(Finding(TOPOLOGY, service.name, "unknown", reason))
     total = len(found.queues) + len(found.exchanges)
     ok = Finding(TOPOLOGY, service.name, "ok", f"all {total} queues and exchanges are as declared")
-    return [*(wrong or [ok]), *_worth_a_word(service)]
+    return [*(notable or [ok]), *_worth_a_word(service)]
 
 
 def _missing(service: Service, missing: list[str]) -> Iterator[Finding]:
@@ -94,6 +123,12 @@ def _missing(service: Service, missing: list[str]) -> Iterator[Finding]:
     sentence = f"missing, and TOOLKIT_TOPOLOGY={service.settings.topology} makes nothing: {named}"
     fix = "create it, or start the service once with TOOLKIT_TOPOLOGY=declare"
     yield Finding(TOPOLOGY, service.name, "wrong", sentence, fix)
+
+
+def _out_of_reach(service: str, name: str, error: TransportError) -> Finding:
+    sentence = f"queue '{name}' is there and can't be used: {error}"
+    fix = "`rabbitmqctl cluster_status` says which nodes are down; its node has to come back"
+    return Finding(TOPOLOGY, service, "wrong", sentence, fix)
 
 
 def _different(
@@ -154,7 +189,7 @@ class _GivenUp:
 
 def _given_up(service: Service, found: Seen) -> Iterator[_GivenUp]:
     def of(queue: str, what: str, fix: str) -> _GivenUp:
-        state = found.queues.get(queue)
+        state = found.state(queue)
         return _GivenUp(queue, what, fix, state.messages if state else 0)
 
     for subscription in service.subscriptions:
@@ -179,7 +214,7 @@ def _given_up(service: Service, found: Seen) -> Iterator[_GivenUp]:
 def consumers(service: Service, found: Seen, started_with: str) -> Iterator[Finding]:
     """Whether somebody is there for each queue."""
     for subscription in service.subscriptions:
-        state = found.queues.get(subscription.queue)
+        state = found.state(subscription.queue)
         if state is not None:
             yield _consumed(subscription, state, started_with)
 

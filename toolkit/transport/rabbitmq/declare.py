@@ -121,16 +121,18 @@ class Declarer:
             await self.close()
         findings.raise_if_any()
 
-    async def differences(self, topology: Topology) -> list[Difference]:
-        """What exists with other arguments; what may not be compared is left out. Changes
-        nothing. Raises a `TransportError` where the broker can't tell.
+    async def compare(self, topology: Topology) -> Findings:
+        """What exists otherwise, and what the user may not compare. Changes nothing. Raises a
+        `TransportError` when cut.
         """
         findings = Findings()
         try:
-            await self._make_sure(topology, "check", findings, all_or_nothing=True)
+            for shape in self._shapes(topology):
+                if await self._exists(shape):
+                    await self._compare(shape, findings, may_declare=True)
         finally:
             await self.close()
-        return findings.differences
+        return findings
 
     async def _make_sure(
         self, topology: Topology, mode: TopologyMode, findings: Findings, *, all_or_nothing: bool

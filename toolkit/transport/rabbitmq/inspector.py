@@ -24,8 +24,9 @@ from pamqp import commands as spec
 from pamqp.base import Frame
 from pamqp.common import FieldTable
 
-from toolkit.errors import Difference, TransportError
-from toolkit.topology.declarations import Topology, Version
+from toolkit.errors import TransportError
+from toolkit.topology.declarations import Exchange, Queue, Topology, Version
+from toolkit.topology.drift import Findings
 from toolkit.topology.permission import Need
 from toolkit.transport.rabbitmq.channel import answered, open_channel
 from toolkit.transport.rabbitmq.connection import Link, OneConnection
@@ -109,7 +110,7 @@ class Inspector:
                 call = wire.queue_declare(name, passive=True)
                 answer = await answered(call, f"looking at queue '{name}'")
         except MissingError as error:
-            _require_absence(error)
+            require_absence(error)
             return None
         return QueueState(int(answer.message_count or 0), int(answer.consumer_count or 0))
 
@@ -120,14 +121,17 @@ class Inspector:
                 call = wire.exchange_declare(name, passive=True)
                 await answered(call, f"looking at exchange '{name}'")
         except MissingError as error:
-            _require_absence(error)
+            require_absence(error)
             return False
         return True
 
-    async def differences(self, topology: Topology) -> list[Difference]:
-        """What is there with other arguments; what the user may not configure isn't compared."""
+    async def compare(self, part: Exchange | Queue) -> Findings:
+        """What is otherwise on the broker, if it is there. What the user may not configure isn't
+        compared: that is a refusal.
+        """
         async with self._few:
-            return await Declarer(self._connection, self.facts.version).differences(topology)
+            declarer = Declarer(self._connection, self.facts.version)
+            return await declarer.compare(Topology.of([part]))
 
     async def allows(self, need: Need, *, writable: Need | None = None) -> bool | None:
         """Whether the user has a permission; the thing needn't exist.
@@ -159,7 +163,7 @@ class Inspector:
                 await channel.close()
 
 
-def _require_absence(error: MissingError) -> None:
+def require_absence(error: MissingError) -> None:
     """Raises if it is there and just out of reach: its node is down, its process has stopped."""
     if not _PLAINLY_MISSING.search(str(error)):
         raise TransportError(str(error)) from error
