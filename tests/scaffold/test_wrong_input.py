@@ -147,3 +147,15 @@ def test_a_project_without_docker_gets_a_service_without_an_entry(shop: Workshop
     """Its files, and no docker-compose.yml."""
     (shop.folder / "docker-compose.yml").unlink()
     assert "docker-compose.yml" not in shop.new("service", "billing")
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "yaml", "ruff"])
+def test_a_package_that_is_missing_is_named_with_what_installs_it(
+    shop: Workshop, missing: str
+) -> None:
+    """An image for production has none of them."""
+    program = f"import sys; sys.modules[{missing!r}] = None; from toolkit.cli import main; main()"
+    refused = shop.python("-c", program, "new", "service", "billing")
+    assert f"this needs the package {missing}:" in refused.stderr
+    assert "pip install 'rabbit-toolkit[tools]'" in refused.stderr
+    assert refused.returncode == 78

@@ -15,6 +15,8 @@ from typer.testing import CliRunner, Result
 from toolkit.cli.main import app
 
 ROOT = Path(__file__).parents[2]
+PLAIN = {"COLUMNS": "200", "NO_COLOR": "1"}
+BARE = PLAIN | {"PATH": "/nowhere", "DOCKER_HOST": "unix:///nowhere"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,16 @@ class Workshop:
 
     def module(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """A program of its own, such as `mypy --strict`."""
+        return self.python("-m", *words)
+
+    def python(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """The interpreter on a bare machine: no Docker, no RabbitMQ, no settings."""
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TOOLKIT_")}
         return subprocess.run(
-            [sys.executable, "-m", *words],
+            [sys.executable, *words],
             cwd=self.folder,
-            env=environment | {"PYTHONPATH": path, "COLUMNS": "200", "NO_COLOR": "1"},
+            env=environment | BARE | {"PYTHONPATH": path},
             capture_output=True,
             text=True,
             check=False,
@@ -39,7 +45,7 @@ class Workshop:
     def toolkit(self, *words: str) -> Result:
         """`toolkit ...`, in this process."""
         with chdir(self.folder):
-            return CliRunner().invoke(app, words, env={"COLUMNS": "200", "NO_COLOR": "1"})
+            return CliRunner().invoke(app, words, env=PLAIN)
 
     def new(self, *words: str) -> str:
         """`toolkit new ...`, which has to work. Returns what it printed."""

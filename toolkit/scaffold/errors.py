@@ -39,7 +39,8 @@ class MissingToolError(ConfigurationError):
 
     def __init__(self, module: str) -> None:
         super().__init__(
-            f"this needs the package {module}", ["run: pip install 'rabbit-toolkit[tools]'"]
+            f"this needs the package {module.partition('.')[0]}",
+            ["run: pip install 'rabbit-toolkit[tools]'"],
         )
 
 
