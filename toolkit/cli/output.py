@@ -7,9 +7,12 @@ goes to standard error, so that output can be piped.
 import json
 import os
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from toolkit.policies.duration import parse_duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +42,14 @@ def console(*, to_stderr: bool = False) -> "Console":
     stream = sys.stderr if to_stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else _PLAIN_WIDTH
     return Console(file=stream, highlight=False, soft_wrap=not stream.isatty(), width=width)
+
+
+def duration(text: str) -> timedelta:
+    """An option's value such as 30s. Raises typer's error, which names the option."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def say(sentence: str) -> None:

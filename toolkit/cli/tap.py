@@ -7,12 +7,13 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from toolkit.cli.output import command_app, is_terminal, say
+from toolkit.cli.output import command_app, duration, is_terminal, say
 from toolkit.errors import ConfigurationError
 from toolkit.observability.logging import configure_logging
 from toolkit.operations.address import broker_address
@@ -21,7 +22,6 @@ from toolkit.operations.file import writing
 from toolkit.operations.record import Sighting, line_of
 from toolkit.operations.sieve import Sieve, conditions
 from toolkit.operations.watch import bindings_for, watch
-from toolkit.policies.duration import parse_duration
 from toolkit.project import NoProjectError, Project, load
 
 app = command_app()
@@ -51,7 +51,10 @@ def tap_messages(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
     lasting: Annotated[
-        str | None, typer.Option("--for", metavar="TIME", help="Stop after this long: 30s, 5m.")
+        timedelta | None,
+        typer.Option(
+            "--for", metavar="TIME", parser=duration, help="Stop after this long: 30s, 5m."
+        ),
     ] = None,
     save: Annotated[
         Path | None,
@@ -97,7 +100,7 @@ def tap_messages(
         )
 
     def told(what: str) -> None:
-        say(f"tap: {what}; {pattern}")
+        say(f"tap {pattern}: {what}")
 
     with _showing(save, as_json=as_json) as show:
         watching = watch(
@@ -107,7 +110,7 @@ def tap_messages(
             show,
             told,
             limit=limit,
-            lasting=parse_duration(lasting) if lasting else None,
+            lasting=lasting,
         )
         try:
             asyncio.run(watching)
