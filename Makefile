@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n 4 --dist loadgroup
 # Such as --quick, or --list.
 BENCH_ARGS ?=
 
-.PHONY: help test conformance fuzz tls faults bench check demo docs format clean bootstrap
+.PHONY: help recordings test conformance fuzz tls faults bench check demo docs format clean bootstrap
 
 help:
 	@echo "make demo    see it work: two services, a broker and a mail server, started and stopped for you"
@@ -23,6 +23,7 @@ help:
 	@echo "             at random, and a page about them in docs/; TOOLKIT_SEED repeats a run)"
 	@echo "make bench   side by side with aio-pika, FastStream and others: ten minutes, and a page about them"
 	@echo "             in docs/ (BENCH_ARGS=--quick: a minute and no page)"
+	@echo "make recordings  pictures of the command line for docs/, taken of the first minute, on a clock"
 	@echo "make check   ruff, formatting, mypy --strict, import contracts"
 	@echo "make docs    the documentation as a site, into site/ (SERVE=1: on http://localhost:8000 instead)"
 	@echo "make format  let ruff mend what it can"
@@ -64,6 +65,9 @@ check: bootstrap
 
 demo: bootstrap
 	@$(BIN)/python -m demo $(if $(BROKER),--broker '$(BROKER)')
+
+recordings: bootstrap
+	$(BIN)/python -m recordings
 
 docs: bootstrap
 	$(BIN)/zensical $(if $(SERVE),serve,build --strict --clean)

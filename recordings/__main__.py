@@ -4,7 +4,6 @@ Receives nothing, hands pictures to docs/recordings and the clock's sentences to
 """
 
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -44,10 +43,10 @@ def save(name: str, title: str, *screens: Running) -> None:
 def tell(folder: Path) -> None:
     """From an empty folder to a service that is edited while it runs."""
     clock = Clock()
-    outside = Terminal(folder, _environment())
+    outside = Terminal(folder, _environment(), home=folder)
     with clock("a project with a service in it"):
         project = outside.run("toolkit new project shop")
-        inside = Terminal(folder / "shop", _environment())
+        inside = Terminal(folder / "shop", _environment(), home=folder)
         service = inside.run("toolkit new service payments")
     save("new", "toolkit new", project, service)
     with clock("its checks"):
@@ -89,13 +88,11 @@ def _environment() -> dict[str, str]:
 
 
 def main() -> None:
-    """Tells it in a folder that is gone afterwards, and leaves no trace of that in the pictures."""
+    """Tells it in a folder that is gone afterwards."""
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder:
         tell(Path(folder))
-        for picture in PICTURES.iterdir():
-            picture.write_text(re.sub(re.escape(folder), "~", picture.read_text()))
 
 
 if __name__ == "__main__":

@@ -29,8 +29,11 @@ class CommandFailedError(Exception):
 class Running:
     """A command while it runs."""
 
-    def __init__(self, command: str, process: "subprocess.Popen[bytes]", screen: int) -> None:
+    def __init__(
+        self, command: str, process: "subprocess.Popen[bytes]", screen: int, home: Path
+    ) -> None:
         self.command = command
+        self._home = home
         self.process = process
         self._screen = screen
         self._output = b""
@@ -49,8 +52,9 @@ class Running:
 
     @property
     def text(self) -> str:
-        """What it has shown so far."""
-        return self._output.decode(errors="replace").replace("\r\n", "\n").rstrip()
+        """What it has shown so far, in a folder that anybody may have."""
+        shown = self._output.decode(errors="replace").replace("\r\n", "\n").rstrip()
+        return shown.replace(str(self._home), "~")
 
     def shows(self, text: str, times: int = 1) -> None:
         """Returns once it does."""
@@ -78,8 +82,9 @@ class Running:
 class Terminal:
     """Somebody's terminal: a folder, an environment, and a clock for each command."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, home: Path) -> None:
         self.folder = folder
+        self._home = home
         self._environment = {**environment, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
 
     @contextmanager
@@ -98,7 +103,7 @@ class Terminal:
         )
         os.close(theirs)
         try:
-            yield Running(command, process, ours)
+            yield Running(command, process, ours, self._home)
         finally:
             if process.poll() is None:
                 process.kill()

@@ -112,13 +112,18 @@ def test_the_program_without_a_server_prints_what_the_readme_says() -> None:
 
 @each(CONSOLES)
 def test_the_commands_of_a_page_answer_what_it_says(page: Page, tmp_path: Path) -> None:
-    """Typed one after another, in a folder that has the page's files; a clone, for the README."""
+    """Typed one after another, in a folder that has the page's files; a clone, for the README.
+
+    `cd` lasts until the end of its section.
+    """
     write(page.files, tmp_path)
     if page.path.parent == ROOT:
         (tmp_path / "services").symlink_to(ROOT / "services")
-    folder = tmp_path
+    folder, section = tmp_path, ""
     for console in page.consoles:
-        for step in typed(console):
+        if console.section != section:
+            folder, section = tmp_path, console.section
+        for step in typed(console.code):
             if step.command.startswith("cd "):
                 folder /= step.command.removeprefix("cd ")
                 continue

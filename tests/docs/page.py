@@ -14,11 +14,12 @@ DOCS = ROOT / "docs"
 NEEDS = {
     "with Docker": "containers are nothing that a suite starts for a page",
     "with RabbitMQ": "needs a server; Python that says so has a test of its own",
+    "with toolkit dev beside it": "tests/development does it, and watches",
     "with an index of packages": "what it installs is what the suite runs on",
 }
 """Titles of blocks that need more than this repository, and so aren't run with their page."""
 
-SHOWN = {"ini", "json", "text"}
+SHOWN = {"ini", "json", "text", "toml"}
 """Languages of blocks that only show something."""
 
 SECTIONS_APART = {
@@ -98,9 +99,9 @@ class Page:
         return [b.code for b in blocks if b.is_program] + ([chain] if chain else [])
 
     @property
-    def consoles(self) -> list[str]:
+    def consoles(self) -> list[Block]:
         """What is typed and answered, in order."""
-        return [b.code for b in self._run("console")]
+        return self._run("console")
 
     def _run(self, *languages: str) -> list[Block]:
         here = [b for b in self.blocks if b.section not in SECTIONS_APART]
