@@ -23,9 +23,7 @@ app = command_app()
 def run_session(
     services: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[SERVICE]...", help="All, unless named.", autocompletion=service_names
-        ),
+        typer.Argument(metavar="SERVICE", help="All, unless named.", autocompletion=service_names),
     ] = None,
     broker: Annotated[
         str | None,

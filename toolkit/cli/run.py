@@ -23,9 +23,7 @@ app = command_app()
 
 @app.command("run")
 def run_service(
-    targets: Annotated[
-        list[str], typer.Argument(metavar="SERVICE...", autocompletion=service_names)
-    ],
+    targets: Annotated[list[str], typer.Argument(metavar="SERVICE", autocompletion=service_names)],
     workers: Annotated[int, typer.Option(min=1, max=256, help="How many processes.")] = 1,
 ) -> None:
     """Run services until SIGTERM or Ctrl-C; a second signal stops at once.
