@@ -122,3 +122,22 @@ async def test_a_second_signal_does_not_wait(workshop: Workshop) -> None:
         os.kill(workshop.process.pid, signal.SIGINT)
         await workshop.shows("once more kills")
         assert await workshop.stopped() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("shpo", "--broker", "memory"), 78, "did you mean shop"),
+        (("--broker", "rabbit"), 78, "memory, docker, local, or the address"),
+        (("--port", "5"), 2, "--port"),
+    ],
+)
+async def test_what_can_not_be_run_is_said_before_anything_starts(
+    workshop: Workshop, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """With what to do instead."""
+    async with workshop.developing(*words):
+        assert workshop.process is not None
+        assert await asyncio.wait_for(workshop.process.wait(), 30) == code
+    assert said in workshop.screen
+    assert "Traceback" not in workshop.screen

@@ -88,21 +88,30 @@ def _configured() -> str | None:
 
 
 @contextmanager
-def noted(root: Path, amqp_url: str, management_url: str | None) -> Iterator[None]:
+def noted(
+    root: Path, amqp_url: str, management_url: str | None, say: Callable[[str], None]
+) -> Iterator[None]:
     """For as long as it lasts, other commands in this project find the broker without being told.
 
-    The file holds a password, so it is for this user only.
+    The file holds a password, so it is for this user only. Where it can't be written, that is said.
     """
     path = root / NOTE
-    path.parent.mkdir(exist_ok=True)
-    (path.parent / ".gitignore").write_text("*\n")
     note = {"pid": os.getpid(), "amqp_url": amqp_url, "management_url": management_url}
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(note, file)
+    try:
+        _write(path, json.dumps(note))
+    except OSError as error:
+        say(f"{path} can't be written ({error.strerror}): other commands need --broker")
     try:
         yield
     finally:
         with suppress(OSError):
             path.unlink()
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    (path.parent / ".gitignore").write_text("*\n")
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

@@ -136,7 +136,7 @@ async def develop(project: Project, names: Sequence[str], place: Place) -> None:
             url = (await stack.enter_async_context(EmbeddedBroker())).url
         session = Session(project, names, url)
         session.introduce(f"{place.description}: {without_passwords(url)}")
-        stack.enter_context(noted(project.root, url, place.management_url))
+        stack.enter_context(noted(project.root, url, place.management_url, session.console.say))
         await session.run()
 
 

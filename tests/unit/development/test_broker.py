@@ -69,7 +69,7 @@ def test_what_is_no_broker_is_refused(asked: str, monkeypatch: pytest.MonkeyPatc
 
 def test_others_find_it_while_the_session_lasts(tmp_path: Path) -> None:
     """Only this user's others; version control doesn't see it."""
-    with noted(tmp_path, "amqp://here/", None):
+    with noted(tmp_path, "amqp://here/", None, lambda _: None):
         note = tmp_path / NOTE
         assert json.loads(note.read_text()) == {
             "pid": os.getpid(),
@@ -79,3 +79,12 @@ def test_others_find_it_while_the_session_lasts(tmp_path: Path) -> None:
         assert note.stat().st_mode & 0o077 == 0
         assert (note.parent / ".gitignore").read_text() == "*\n"
     assert not note.exists()
+
+
+def test_a_note_that_can_not_be_written_stops_nothing(tmp_path: Path) -> None:
+    """It says what others have to do instead."""
+    (tmp_path / ".toolkit").write_text("in the way")
+    said: list[str] = []
+    with noted(tmp_path, "amqp://here/", None, said.append):
+        assert "--broker" in said[0]
+    assert (tmp_path / ".toolkit").read_text() == "in the way"
