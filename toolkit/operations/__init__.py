@@ -4,6 +4,7 @@ In reading order: `address` (which broker), `catalogue` (which messages a projec
 `description` (all that decides a service's behaviour, as values), `picture` (what is drawn of it),
 `mermaid` and `svg` (how), `schema` (contracts for other repositories). Publishing and tapping:
 `record` (a message as a line of JSON), `draft` (what is to be sent, proven before the first goes
-out), `pace` (so many a second), `publish` (sending it), `sieve` (which ones are wanted), `tap`
-(watching them go by). `doctor` is a room of its own.
+out), `pace` (so many a second), `publish` (sending it), `sieve` (which ones are wanted), `watch`
+(seeing them go by); `file` says what is wrong with one that somebody named. `doctor` is a room of
+its own.
 """
