@@ -39,8 +39,6 @@ class LiveQueue:
     unacked: int = 0
     size: int = 0
     consumers: int = 0
-    policy: Mapping[str, Any] = field(default_factory=dict)
-    """What policies make of it, operator policies included."""
 
     @property
     def all_arguments(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A migration in a process of its own that is killed in the middle, as by an operator's Ctrl-\\.
+"""A migration in a process of its own that is killed in the middle.
 
 Run by tests: after which step, or after how many confirms, is in the arguments.
 """
@@ -16,7 +16,7 @@ from toolkit.operations.topology.migration import Migration, Pace, Watching
 from toolkit.transport.rabbitmq.mover import Moved
 
 
-async def main(url: str, management_url: str, point: str, number: int) -> None:
+async def main(url: str, management_url: str, point: str, number: int, quiet: float) -> None:
     """Kills itself at that point."""
     confirmed = 0
 
@@ -35,10 +35,11 @@ async def main(url: str, management_url: str, point: str, number: int) -> None:
             broker,
             broker.declared([release(url, NEW)]),
             QUEUE,
-            pace=Pace(quiet=timedelta(seconds=1)),
+            pace=Pace(quiet=timedelta(seconds=quiet)),
             watching=Watching(say=on_step, confirmed=on_confirmed),
         ).run()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    url, management_url, point, number, quiet = sys.argv[1:]
+    asyncio.run(main(url, management_url, point, int(number), float(quiet)))

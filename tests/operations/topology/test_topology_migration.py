@@ -8,6 +8,8 @@ import asyncio
 import signal
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +17,8 @@ from time import monotonic
 
 import pytest
 
-from tests.operations.topology.place import ASIDE, NEW, OLD, QUEUE, Place
+from tests.conformance.tally import Record
+from tests.operations.topology.place import NEW, OLD, QUEUE, Place
 from tests.outsider import eventually
 from tests.shop import Placed, ShopEvents
 from toolkit import Context, QueueOptions, Service
@@ -48,50 +51,90 @@ async def test_messages_of_a_queue_that_nobody_consumes_keep_their_order(
     assert {message.text("original-exchange") for message in taken} == {"events"}
 
 
-@pytest.mark.parametrize("new", [NEW, QueueOptions(type="classic", ttl="2h")])
-async def test_a_queue_is_migrated_under_load(
-    place: Place, broker: Broker, new: QueueOptions
-) -> None:
-    """Classic to quorum, and another TTL: every confirmed event is handled, by the same process."""
-    handled: list[tuple[float, int]] = []
-    sent: list[int] = []
-    enough = asyncio.Event()
+class Load:
+    """A shop of the old release in two instances, and somebody who orders all the time."""
 
-    async def note(message: Placed, _: Context) -> None:
-        handled.append((monotonic(), message.number))
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._enough = asyncio.Event()
+        self.handled: list[tuple[float, int]] = []
+        self.sent: list[int] = []
+        self.missing: tuple[str, ...] = ()
 
-    async def publish(till: Service) -> None:
-        while not enough.is_set():
-            await ShopEvents(till).placed(Placed(number=len(sent)))
-            sent.append(len(sent))
+    async def _handle(self, message: Placed, context: Context) -> None:
+        if message.number % 25 == 0 and context.attempt == 1:
+            raise ValueError("come back by the ladder")
+        self.handled.append((monotonic(), message.number))
+
+    async def _publish(self, till: Service) -> None:
+        while not self._enough.is_set():
+            await ShopEvents(till).placed(Placed(number=len(self.sent)))
+            self.sent.append(len(self.sent))
             await asyncio.sleep(0.005)
 
-    async with (
-        place.release(OLD, note) as one,
-        place.release(OLD, note) as other,
-        place.till() as till,
-        asyncio.TaskGroup() as group,
-    ):
-        group.create_task(publish(till))
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """At the end everything that was confirmed has been handled, or this fails."""
+        async with (
+            self._place.release(OLD, self._handle) as one,
+            self._place.release(OLD, self._handle) as other,
+            self._place.till() as till,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(self._publish(till))
+            await eventually(lambda: len(self.handled) > 50)
+            yield
+            self._enough.set()
+            await eventually(lambda: {number for _, number in self.handled} >= set(self.sent))
+            self.missing = one.missing + other.missing
+
+    @property
+    def summary(self) -> str:
+        """For whoever reads along."""
+        gap = max(after - before for (before, _), (after, _) in pairwise(self.handled))
+        twice = len(self.handled) - len(self.sent)
+        return f"{len(self.sent)} sent, {twice} handled twice, longest gap {gap:.2f}s"
+
+
+@pytest.mark.parametrize("new", [NEW, QueueOptions(type="classic", ttl="2h")])
+async def test_a_queue_is_migrated_under_load(
+    place: Place, broker: Broker, new: QueueOptions, record_property: Record
+) -> None:
+    """Classic to quorum, and another TTL: every confirmed event is handled, by services that are
+    never stopped; what waits for its next try is not parked.
+    """
+    load = Load(place)
+    async with load.running():
         declared = broker.declared([place.release(new)])
         report = await Migration(broker, declared, QUEUE, pace=WORKING).run()
-        enough.set()
-        await eventually(lambda: {number for _, number in handled} >= set(sent))
-        assert one.missing == ()
-        assert other.missing == ()
+    record_property("load", load.summary)
     assert report.changed
+    assert load.missing == ()
     assert differences(declared, await live_of(broker.api)) == []
-    times = [at for at, _ in handled]
-    gap = max(after - before for before, after in pairwise(times))
-    twice = len(handled) - len(sent)
-    print(f"{len(sent)} sent, {twice} handled twice, longest gap {gap:.2f}s, {report}")
+    assert place.virtual_host.messages("shop.parked") == 0
+    assert place.virtual_host.messages("shop.handle.dead") == 0
 
 
-async def killed_at(place: Place, point: str, number: int) -> int:
+async def test_a_migration_that_was_killed_under_load_is_gone_on_with(
+    place: Place, broker: Broker, record_property: Record
+) -> None:
+    """Once while what comes is kept aside, once while that is copied back."""
+    load = Load(place)
+    async with load.running():
+        assert await killed_at(place, "step", 2, quiet=12) == -signal.SIGKILL
+        assert await killed_at(place, "confirm", 300, quiet=12) == -signal.SIGKILL
+        declared = broker.declared([place.release(NEW)])
+        report = await Migration(broker, declared, QUEUE, pace=WORKING).run()
+    record_property("load", f"{load.summary}, {report.moved_back} copied back, killed twice")
+    assert load.missing == ()
+    assert differences(declared, await live_of(broker.api)) == []
+
+
+async def killed_at(place: Place, point: str, number: int, *, quiet: float = 1) -> int:
     """The exit code of a migration that kills itself at that point."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.operations.topology.killed"),
-        *(place.url, place.management_url, point, str(number)),
+        *(place.url, place.management_url, point, str(number), str(quiet)),
         cwd=REPOSITORY,
     )
     return await process.wait()

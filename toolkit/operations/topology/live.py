@@ -3,13 +3,31 @@
 Receives the API, hands one `Live`.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from toolkit.operations.management import ManagementApi
 from toolkit.topology.live import Bound, Live, LiveExchange, LiveQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an administrator says about queues of certain names."""
+
+    pattern: str
+    applies_to: str
+    definition: Mapping[str, Any]
+
+    def fits(self, name: str) -> bool:
+        """A pattern that only the broker can read is taken to fit."""
+        try:
+            return re.search(self.pattern, name) is not None
+        except re.error:
+            return True
 
 
 async def live_of(api: ManagementApi) -> Live:
@@ -48,6 +66,23 @@ async def has_alarm(api: ManagementApi) -> bool:
     return said is None
 
 
+async def policies_of(api: ManagementApi) -> list[Policy]:
+    """All policies, operator policies among them; the first that fits counts."""
+    kinds = ("policies", "operator-policies")
+    said = [one for kind in kinds for one in await api.get(api.path(kind)) or ()]
+    said.sort(key=lambda one: -int(one.get("priority") or 0))
+    return [Policy(one["pattern"], one["apply-to"], dict(one["definition"])) for one in said]
+
+
+def policy_for(name: str, kind: str, policies: Iterable[Policy]) -> Mapping[str, Any]:
+    """What policies say about a queue of this name and type, be it there or not. Where several
+    fit, all of them are taken: which one counts depends on more than we see.
+    """
+    kinds = ("all", "queues", f"{kind}_queues")
+    fitting = [one.definition for one in policies if one.applies_to in kinds and one.fits(name)]
+    return {key: value for one in reversed(fitting) for key, value in one.items()}
+
+
 def _queue(said: Mapping[str, Any]) -> LiveQueue:
     """Statistics are missing from a queue that is new, or whose node is down."""
     return LiveQueue(
@@ -60,7 +95,6 @@ def _queue(said: Mapping[str, Any]) -> LiveQueue:
         unacked=said.get("messages_unacknowledged") or 0,
         size=said.get("message_bytes") or 0,
         consumers=said.get("consumers") or 0,
-        policy=dict(said.get("effective_policy_definition") or {}),
     )
 
 

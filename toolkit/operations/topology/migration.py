@@ -15,7 +15,13 @@ from toolkit.errors import ConfigurationError, TransportError
 from toolkit.operations.topology.broker import Broker
 from toolkit.operations.topology.declared import Declared
 from toolkit.operations.topology.difference import queue_differences
-from toolkit.operations.topology.live import bounds_of, has_alarm, queue_of
+from toolkit.operations.topology.live import (
+    bounds_of,
+    has_alarm,
+    policies_of,
+    policy_for,
+    queue_of,
+)
 from toolkit.operations.topology.record import Record, unrecorded
 from toolkit.topology import naming
 from toolkit.topology.declarations import Exchange, Queue
@@ -129,12 +135,17 @@ class Migration:
             return self._report
         self._bounds = await self._all_bounds()
         await self._refuse_unless_safe(there, aside, undo=undo)
-        await self._amqp.occupy(f"{self._aside}.lock")
-        act = "undo migrate" if undo else "migrate"
-        self._watching.record(act, stage="begin", queue=self._name)
+        async with self._amqp.occupied(f"{self._aside}.lock"):
+            await self._carry_out(there, is_replaced=there is None or bool(differs and not undo))
+        self._report.is_undone = undo
+        return self._report
+
+    async def _carry_out(self, there: LiveQueue | None, *, is_replaced: bool) -> None:
         report = self._report
+        act = "migrate" if is_replaced else "migrate: move back"
+        self._watching.record(act, stage="begin", queue=self._name)
         try:
-            if there is None or (differs and not undo):
+            if is_replaced:
                 await self._replace_when_empty(there)
             await self._bring_home()
         except TransportError as error:
@@ -149,8 +160,6 @@ class Migration:
                 moved_back=report.moved_back,
                 maybe_twice=len(report.maybe_twice),
             )
-        report.is_undone = undo
-        return report
 
     # ------------------------------------------------------------------------- looking
 
@@ -197,6 +206,7 @@ class Migration:
             problems += _problems_of_aside(aside, self._wanted)
         if there is not None and not undo:
             problems += await self._problems_of_feeders()
+        problems += await self._problems_of_policies()
         if await has_alarm(self._api):
             problems.append("the broker has an alarm for memory or disk: it takes no copies")
         problems += await self._lacking_permissions()
@@ -238,6 +248,21 @@ class Migration:
                 )
         return problems
 
+    async def _problems_of_policies(self) -> list[str]:
+        policies = await policies_of(self._api)
+        kind = str(self._wanted["x-queue-type"])
+        ours = policy_for(self._name, kind, policies)
+        aside = policy_for(self._aside, kind, policies)
+        dangerous = [
+            f"{name}={aside[name]}"
+            for name in _DEAD_ENDS
+            if name in aside and aside[name] != ours.get(name)
+        ]
+        if not dangerous:
+            return []
+        found = f"a policy that matches '{self._aside}' says {', '.join(dangerous)}"
+        return [f"{found}: what is kept there may be dropped or refused; make its pattern narrower"]
+
     async def _lacking_permissions(self) -> list[str]:
         writable = Need("write", "queue", self._name)
         answers = {
@@ -272,7 +297,7 @@ class Migration:
         """Steps 1 to 4, again if the queue got something, or was made again, at the last moment."""
         for left in reversed(range(_MOST_REPLACEMENTS)):
             if there is not None:
-                await self._set_aside(there)
+                await self._set_aside()
                 await self._empty()
             try:
                 await self._replace(there)
@@ -285,10 +310,9 @@ class Migration:
             else:
                 return
 
-    async def _set_aside(self, there: LiveQueue) -> None:
+    async def _set_aside(self) -> None:
         """Steps 1 and 2."""
         await self._amqp.declare_queue(self._aside, self._wanted)
-        await self._refuse_what_policies_break(there)
         await self._amqp.declare_exchange(Exchange(self._aside, "fanout"))
         await self._amqp.switch([Bound(self._aside)], to=self._aside, away_from=self._name)
         self._watching.say(1, f"made '{self._aside}' with the arguments that are declared")
@@ -296,23 +320,6 @@ class Migration:
             await self._move_out()  # oldest first: the newer ones still come into the old queue
         await self._amqp.switch(self._bounds, to=self._aside, away_from=self._name)
         self._watching.say(2, f"what comes for '{self._name}' is kept in '{self._aside}'")
-
-    async def _refuse_what_policies_break(self, there: LiveQueue) -> None:
-        made = await queue_of(self._api, self._aside)
-        policy = made.policy if made else {}
-        dangerous = [
-            f"{name}={policy[name]}"
-            for name in _DEAD_ENDS
-            if name in policy and policy[name] != there.policy.get(name)
-        ]
-        if not dangerous:
-            return
-        if made is not None and made.is_idle and not await bounds_of(self._api, self._aside):
-            await self._delete_queue(self._aside)
-        raise UnsafeError(
-            self._name,
-            [_policed(self._aside, dangerous)],
-        )
 
     async def _move_out(self) -> None:
         moved = await self._move(self._name)
@@ -444,13 +451,6 @@ class _HeldError(TransportError):
 def _undeclared(name: str, declared: Declared) -> str:
     known = ", ".join(queue.name for queue in declared.topology.queues) or "none"
     return f"none of these services declares it; their queues are: {known}"
-
-
-def _policed(aside: str, dangerous: Iterable[str]) -> str:
-    return (
-        f"a policy that matches '{aside}' says {', '.join(dangerous)}: what is kept there "
-        "meanwhile may be dropped or refused; make its pattern narrower"
-    )
 
 
 def _problems_of_aside(aside: LiveQueue, wanted: dict[str, Any]) -> Iterable[str]:

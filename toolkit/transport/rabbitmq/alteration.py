@@ -6,7 +6,7 @@ out in one breath, without waiting for an answer in between.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 from aiormq import exceptions as foreign
@@ -51,10 +51,10 @@ class Alteration:
         finally:
             await link.close(_GOODBYE)
 
-    async def occupy(self, name: str) -> None:
-        """Keeps others out for as long as this connection lasts: a queue of that name, exclusive.
-
-        Raises `OccupiedError`.
+    @asynccontextmanager
+    async def occupied(self, name: str) -> AsyncIterator[None]:
+        """Keeps others out meanwhile, by an exclusive queue of that name: it goes with this
+        connection, however that ends. Raises `OccupiedError`.
         """
         try:
             await self._say([spec.Queue.Declare(queue=name, exclusive=True)], "beginning")
@@ -64,6 +64,11 @@ class Alteration:
                     f"somebody else is at it: '{name}' is held by another connection"
                 ) from error
             raise
+        try:
+            yield
+        finally:
+            with suppress(TransportError):  # then it has gone with the connection
+                await self._say([spec.Queue.Delete(queue=name)], "ending")
 
     async def declare_exchange(self, exchange: Exchange) -> None:
         """Makes an exchange. Raises `TransportError`."""
