@@ -5,13 +5,13 @@ takes about half a minute where consumers hold messages.
 """
 
 import asyncio
+import itertools
 import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 
@@ -27,6 +27,7 @@ from toolkit.operations.topology.difference import differences
 from toolkit.operations.topology.live import live_of
 from toolkit.operations.topology.migration import Migration, Pace
 
+PUBLISHERS = 4
 REPOSITORY = Path(__file__).parents[3]
 AT_REST = Pace(quiet=timedelta(seconds=1))
 """Where nobody consumes, and nobody has, statistics have nothing to tell."""
@@ -59,18 +60,20 @@ class Load:
         self._enough = asyncio.Event()
         self.handled: list[tuple[float, int]] = []
         self.sent: list[int] = []
+        self._numbers = itertools.count()
         self.missing: tuple[str, ...] = ()
 
     async def _handle(self, message: Placed, context: Context) -> None:
-        if message.number % 25 == 0 and context.attempt == 1:
+        if message.number % 500 == 0 and context.attempt == 1:
             raise ValueError("come back by the ladder")
         self.handled.append((monotonic(), message.number))
 
     async def _publish(self, till: Service) -> None:
+        """As fast as the broker confirms: what is lost in a moment's gap is to be seen."""
         while not self._enough.is_set():
-            await ShopEvents(till).placed(Placed(number=len(self.sent)))
-            self.sent.append(len(self.sent))
-            await asyncio.sleep(0.005)
+            number = next(self._numbers)
+            await ShopEvents(till).placed(Placed(number=number))
+            self.sent.append(number)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -81,17 +84,18 @@ class Load:
             self._place.till() as till,
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(self._publish(till))
+            for _ in range(PUBLISHERS):
+                group.create_task(self._publish(till))
             await eventually(lambda: len(self.handled) > 50)
             yield
             self._enough.set()
-            await eventually(lambda: {number for _, number in self.handled} >= set(self.sent))
+            await eventually(lambda: {number for _, number in self.handled} >= set(self.sent), within=30)
             self.missing = one.missing + other.missing
 
     @property
     def summary(self) -> str:
         """For whoever reads along."""
-        gap = max(after - before for (before, _), (after, _) in pairwise(self.handled))
+        gap = max(after - before for (before, _), (after, _) in itertools.pairwise(self.handled))
         twice = len(self.handled) - len(self.sent)
         return f"{len(self.sent)} sent, {twice} handled twice, longest gap {gap:.2f}s"
 
