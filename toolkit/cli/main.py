@@ -21,6 +21,7 @@ COMMANDS = {
     "publish": "Publish a message, or a file of them, validated against its contract.",
     "tap": "Watch messages go by, without disturbing anyone.",
     "describe": "Show what services consume, publish, retry and declare. Needs no broker.",
+    "topology": "Compare what is declared with what a broker holds, and change the broker safely.",
     "doctor": "Look machine, broker and services over: what is wrong, and its fix.",
 }
 """Each is the `app` of the module of that name in this package."""

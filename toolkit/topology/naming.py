@@ -74,3 +74,13 @@ def parked_queue(service: str) -> str:
 def suspects_queue(service: str) -> str:
     """Where messages wait to run alone, because their process died under them too often."""
     return f"{service}.suspects"
+
+
+def migrating(queue: str) -> str:
+    """The queue and the exchange that hold a queue's messages while it gets other arguments."""
+    return f"{queue}.migrating"
+
+
+def belongs_to(service: str, name: str) -> bool:
+    """Whether a queue or exchange of this name is the service's by its name."""
+    return name.startswith(f"{service}.")
