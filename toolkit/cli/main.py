@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "Run services until a signal.",
     "publish": "Publish a message, or a file of them, validated against its contract.",
     "tap": "Watch messages go by, without disturbing anyone.",
+    "dead": "Look at dead letters, replay, edit or discard them.",
     "describe": "Show what services consume, publish, retry and declare. Needs no broker.",
     "doctor": "Look machine, broker and services over: what is wrong, and its fix.",
 }
