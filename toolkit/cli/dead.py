@@ -9,9 +9,9 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager, contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -21,29 +21,36 @@ from uuid import uuid4
 
 import typer
 
-from toolkit.cli.ending import WRONG, BadDataError
-from toolkit.cli.output import command_app, console, is_terminal, print_json, say
+from toolkit.cli.ending import OK, WRONG, BadDataError
+from toolkit.cli.letters import (
+    error_of,
+    facts,
+    group_facts,
+    group_row,
+    letter_row,
+    print_letter,
+    print_table,
+    shown,
+)
+from toolkit.cli.output import command_app, console, print_json, say
 from toolkit.errors import ToolkitError
 from toolkit.observability.logging import configure_logging
-from toolkit.operations.address import broker_address
 from toolkit.operations.catalogue import Catalogue, UnknownMessageError
 from toolkit.operations.dead_letters import copy
 from toolkit.operations.dead_letters.act import Act, archive, carry_out
 from toolkit.operations.dead_letters.audit import audit_file, state_folder
 from toolkit.operations.dead_letters.edit import EditForbiddenError, changed, validated
 from toolkit.operations.dead_letters.expression import Filter
-from toolkit.operations.dead_letters.group import Group, grouped
+from toolkit.operations.dead_letters.group import grouped
 from toolkit.operations.dead_letters.letter import Letter, LetterError
 from toolkit.operations.dead_letters.line import letters_of, line_of
-from toolkit.operations.dead_letters.look import Look, look
+from toolkit.operations.dead_letters.look import Look
 from toolkit.operations.dead_letters.move import Copy, Moved
-from toolkit.operations.dead_letters.queue import Management, dead_letter_queues
+from toolkit.operations.dead_letters.place import DEFAULT_MOST, Place, Request, looking
 from toolkit.operations.dead_letters.selection import Selection
 from toolkit.operations.doctor.look import in_thread
-from toolkit.project import NoProjectError, Project, load
-from toolkit.service.settings import Settings
+from toolkit.project import Project, load
 from toolkit.topology import naming
-from toolkit.transport.rabbitmq import RabbitOptions
 from toolkit.transport.rabbitmq.holding import MOST, Holder
 
 if TYPE_CHECKING:
@@ -94,8 +101,6 @@ To = Annotated[
     typer.Option(metavar="QUEUE", help="Where to, for letters that don't say where they failed."),
 ]
 
-DEFAULT_MOST = 20_000
-
 
 class GroupBy(StrEnum):
     """What letters of a group have in common."""
@@ -110,25 +115,6 @@ class NotAskedError(ToolkitError):
     """There is nobody to ask."""
 
     exit_code = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    """What every command is told."""
-
-    queues: Sequence[str] = ()
-    broker: str | None = None
-    management: str | None = None
-    most: int = DEFAULT_MOST
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a command works."""
-
-    project: Project | None
-    settings: Settings
-    management: Management
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,12 +157,12 @@ def show_groups(
     groups = grouped(letters, by.value)
     _tell(seen)
     if as_json:
-        print_json({"groups": [_group(one) for one in groups], "notes": seen.notes})
+        print_json({"groups": [group_facts(one) for one in groups], "notes": seen.notes})
         return
-    _table(
+    print_table(
         f"{len(letters):,} dead letters, {len(groups)} groups, {len(seen.queues)} queues",
         ("count", "group", "error", "message", "newest", "queues"),
-        [_group_row(one) for one in groups],
+        [group_row(one) for one in groups],
     )
 
 
@@ -207,12 +193,12 @@ def list_letters(
     letters, seen = _run(_chosen(_request(queue, broker, management, most), selection))
     _tell(seen)
     if as_json:
-        print_json({"letters": [_facts(one) for one in letters], "notes": seen.notes})
+        print_json({"letters": [facts(one) for one in letters], "notes": seen.notes})
         return
-    _table(
+    print_table(
         f"{len(letters):,} dead letters",
         ("id", "failed at", "message", "error", "tries", "queue", ""),
-        [_letter_row(one) for one in letters],
+        [letter_row(one) for one in letters],
     )
 
 
@@ -238,10 +224,10 @@ def show_letter(
     letters, seen = _run(_chosen(request, Selection(ids=(letter_id,))))
     _tell(seen)
     if as_json:
-        print_json([_facts(one, whole=True) for one in letters])
+        print_json([facts(one, whole=True) for one in letters])
         return
     for letter in letters:
-        _print_letter(letter)
+        print_letter(letter)
 
 
 @app.command("replay")
@@ -284,12 +270,15 @@ def replay_letters(
     def copied(letter: Letter, message_id: str) -> Any:
         return copy.replayed(letter, message_id=message_id, now=now, to=to)
 
+    request = _request(queue, broker, management, most)
+
     async def act() -> Moved:
-        async with _looking(_request(queue, broker, management, most)) as (place, holder, seen):
+        place = Place.of(request)
+        async with looking(place, request) as (holder, seen):
             letters = selection.of(seen.letters)
             for letter in letters:
                 copy.target_of(letter, to)
-            return await _do(doing, letters, copied, place, holder)
+            return await _do(doing, letters, copied, place, holder, seen)
 
     _end(_run(act()), "sent back")
 
@@ -333,19 +322,20 @@ def edit_letter(
         raise typer.BadParameter("one of --set and --body at a time")
     doing = _Doing(name="edit", yes=yes, dry_run=dry_run, audit=audit, said=letter_id)
 
+    request = _request(queue, broker, management, most)
+
     async def act() -> Moved:
-        async with _looking(_request(queue, broker, management, most), is_edit=True) as (
-            place,
-            holder,
-            seen,
-        ):
+        place = Place.of(request)
+        if not place.settings.allow_edit:
+            raise EditForbiddenError
+        async with looking(place, request) as (holder, seen):
             letter = _only(Selection(ids=(letter_id,)).of(seen.letters))
             copy.target_of(letter, to)
             written = await _new_body(letter, changes or [], body)
             new = validated(written, _contract(letter, place.project))
             edited = copy.edited(letter, new, message_id=uuid4().hex, now=datetime.now(UTC), to=to)
-            say(f"new body: {_shown(new)}")
-            return await _do(doing, [letter], lambda *_: edited, place, holder)
+            say(f"new body: {shown(new)}")
+            return await _do(doing, [letter], lambda *_: edited, place, holder, seen)
 
     _end(_run(act()), "edited and sent back")
 
@@ -381,13 +371,14 @@ def discard_letters(
     doing = _Doing(name="discard", yes=yes, dry_run=dry_run, audit=audit, said=said)
     copied = partial(_archived, now=datetime.now(UTC))
 
+    request = _request(queue, broker, management, most)
+
     async def act() -> Moved:
-        async with _looking(_request(queue, broker, management, most)) as (place, holder, seen):
+        place = Place.of(request)
+        async with looking(place, request) as (holder, seen):
             letters = selection.of(seen.letters)
-            if not dry_run:
-                for name in sorted({letter.queue for letter in letters}):
-                    await holder.declare(archive(naming.archive_queue(name)))
-            return await _do(doing, letters, copied, place, holder)
+            archives = {naming.archive_queue(letter.queue) for letter in letters}
+            return await _do(doing, letters, copied, place, holder, seen, needed=archives)
 
     _end(_run(act()), "discarded")
 
@@ -425,16 +416,15 @@ def restore_letters(
     def copied(letter: Letter, message_id: str) -> Any:
         return copy.restored(letter, message_id=message_id)
 
+    request = _request(queue, broker, management, most)
+
     async def act() -> Moved:
-        async with _looking(_request(queue, broker, management, most), is_archive=True) as (
-            place,
-            holder,
-            seen,
-        ):
+        place = Place.of(request)
+        async with looking(place, request, is_archive=True) as (holder, seen):
             letters = selection.of(seen.letters)
             for letter in letters:
                 copied(letter, letter.id)
-            return await _do(doing, letters, copied, place, holder)
+            return await _do(doing, letters, copied, place, holder, seen)
 
     _end(_run(act()), "restored")
 
@@ -509,9 +499,10 @@ def import_letters(
         return copy.imported(letter.envelope, letter.queue, message_id=message_id)
 
     async def act() -> Moved:
-        place = _place(_request([], broker, None, DEFAULT_MOST))
-        async with Holder.connected(_options(place.settings)) as holder:
-            return await _do(doing, letters, copied, place, holder)
+        place = Place.of(Request(broker=broker))
+        async with Holder.connected(place.options) as holder:
+            filed = Look(tuple(letters), tuple({letter.queue for letter in letters}), ())
+            return await _do(doing, letters, copied, place, holder, filed)
 
     _end(_run(act()), "imported")
 
@@ -526,8 +517,8 @@ def _archived(letter: Letter, message_id: str, *, now: datetime) -> Any:
 
 def _request(
     queues: Sequence[str] | None, broker: str | None, management: str | None, most: int
-) -> _Request:
-    return _Request(queues=queues or (), broker=broker, management=management, most=most)
+) -> Request:
+    return Request(queues=tuple(queues or ()), broker=broker, management=management, most=most)
 
 
 def _filter(text: str | None) -> Filter | None:
@@ -561,60 +552,31 @@ def _run(work: Coroutine[Any, Any, R]) -> R:
         raise typer.Exit(130) from None
 
 
-def _place(request: _Request) -> _Place:
-    try:
-        project = Project.find()
-    except NoProjectError:
-        project = None
-    address = broker_address(project, request.broker)
-    settings = address.settings()
-    asked = request.management or address.management_url
-    return _Place(project, settings, Management.of(settings, asked))
-
-
-def _options(settings: Settings) -> RabbitOptions:
-    return RabbitOptions(
-        urls=settings.urls,
-        service="toolkit dead",
-        tls=settings.tls,
-        heartbeat=settings.heartbeat,
-        connect_timeout=settings.connect_timeout,
-        lane=settings.lane,
-    )
-
-
-@asynccontextmanager
-async def _looking(
-    request: _Request, *, is_archive: bool = False, is_edit: bool = False
-) -> AsyncIterator[tuple[_Place, Holder, Look]]:
-    place = _place(request)
-    if is_edit and not place.settings.allow_edit:
-        raise EditForbiddenError
-    queues = await dead_letter_queues(request.queues, place.project, place.management)
-    if is_archive:
-        queues = [naming.archive_queue(queue) for queue in queues]
-    async with Holder.connected(_options(place.settings)) as holder:
-        seen = await look(holder, queues, most=request.most, management=place.management)
-        if request.queues and len(seen.queues) < len(queues):
-            raise LetterError(f"{seen.notes[0]}; nothing was changed")
-        yield place, holder, seen
-
-
-async def _chosen(request: _Request, selection: Selection) -> tuple[list[Letter], Look]:
-    async with _looking(request) as (_, _, seen):
+async def _chosen(request: Request, selection: Selection) -> tuple[list[Letter], Look]:
+    async with looking(Place.of(request), request) as (_, seen):
         return selection.of(seen.letters), seen
 
 
 async def _do(
-    doing: _Doing, letters: Sequence[Letter], copied: Copy, place: _Place, holder: Holder
+    doing: _Doing,
+    letters: Sequence[Letter],
+    copied: Copy,
+    place: Place,
+    holder: Holder,
+    seen: Look,
+    *,
+    needed: Iterable[str] = (),
 ) -> Moved:
+    """All that an act needs beside the act; `needed` are archives that must be there."""
     moved = Moved()
     if doing.dry_run or not letters:
-        say(f"{len(letters):,} letters would be meant" if letters else "no letter is meant")
+        say(f"{len(letters):,} letters are meant; nothing was changed")
         for group in grouped(letters):
-            say(f"  {group.count:>6,}  {group.key}  {_error(group.newest)}")
-        return moved
+            say(f"  {group.count:>6,}  {group.key}  {error_of(group.newest)}")
+        raise typer.Exit(OK)
     await _ask(doing, letters)
+    for queue in sorted(needed):
+        await holder.declare(archive(queue))
     folder = state_folder(place.project)
     act = Act(
         name=doing.name,
@@ -626,9 +588,10 @@ async def _do(
     )
     try:
         with _progress(doing.name, len(letters)) as progress:
-            await carry_out(act, letters, copied, holder, moved=moved, progress=progress)
+            await carry_out(act, letters, copied, holder, seen=seen, moved=moved, progress=progress)
     except BaseException:
-        say(f"cut off after {moved.done:,} of {len(letters):,}; the same command goes on")
+        if moved.done:
+            say(f"cut off after {moved.done:,} of {len(letters):,}; the same command goes on")
         raise
     return moved
 
@@ -723,160 +686,3 @@ def _lines_of(file: Path) -> Iterable[str]:
 def _tell(seen: Look) -> None:
     for note in seen.notes:
         say(f"note: {note}")
-
-
-def _error(letter: Letter) -> str:
-    fault = letter.fault
-    kind = fault.error_type or fault.reason or "unknown"
-    text = " ".join((fault.error_message or "").split())
-    return f"{kind}: {text}" if text else kind
-
-
-def _moment(moment: datetime | None) -> str:
-    return "unknown" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _again(letter: Letter) -> str:
-    if not letter.replays:
-        return ""
-    same = "failed the same way" if letter.failed_the_same_way else "failed otherwise"
-    return f"replayed {letter.replays}x, {same}"
-
-
-def _group_row(group: Group) -> tuple[str, ...]:
-    types = sorted({letter.type or "unknown" for letter in group.letters})
-    again = f" ({group.again:,} replayed before)" if group.again else ""
-    return (
-        f"{group.count:,}",
-        group.key,
-        _cut(_error(group.newest), 70) + again,
-        ", ".join(types[:3]) + (" ..." if len(types) > 3 else ""),
-        _moment(group.newest.at),
-        ", ".join(group.queues),
-    )
-
-
-def _letter_row(letter: Letter) -> tuple[str, ...]:
-    tries = "" if letter.fault.attempts is None else str(letter.fault.attempts)
-    return (
-        letter.id or "without id",
-        _moment(letter.at),
-        letter.type or "unknown",
-        _cut(_error(letter), 60),
-        tries,
-        letter.queue,
-        _again(letter),
-    )
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else f"{text[: room - 3]}..."
-
-
-def _group(group: Group) -> dict[str, Any]:
-    return {
-        "group": group.key,
-        "count": group.count,
-        "queues": group.queues,
-        "replayed_before": group.again,
-        "newest": _facts(group.newest),
-    }
-
-
-def _facts(letter: Letter, *, whole: bool = False) -> dict[str, Any]:
-    fault = asdict(letter.fault)
-    facts: dict[str, Any] = {
-        "id": letter.id,
-        "queue": letter.queue,
-        "type": letter.type,
-        "replays": letter.replays,
-        "failed_the_same_way": letter.failed_the_same_way,
-        "fault": fault if whole else {k: v for k, v in fault.items() if k != "stack"},
-    }
-    if whole:
-        facts["headers"] = {name: _plain(value) for name, value in letter.envelope.headers.items()}
-        facts["body"] = _shown(letter.envelope.body)
-    return facts
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case str():
-            return value.encode("utf-8", "backslashreplace").decode()
-        case None | bool() | int() | float():
-            return value
-        case dict():
-            return {name: _plain(one) for name, one in value.items()}
-        case list():
-            return [_plain(one) for one in value]
-    return str(value)
-
-
-def _shown(body: bytes) -> str:
-    return body.decode("utf-8", "backslashreplace")
-
-
-def _print_letter(letter: Letter) -> None:
-    import json  # noqa: PLC0415 - with what it is for
-
-    fault = letter.fault
-    typer.echo(f"{letter.type or 'unknown'} {letter.id or 'without id'} in {letter.queue}")
-    rows = {
-        "reason": fault.reason,
-        "error": _error(letter),
-        "failed": _moment(letter.at),
-        "first failed": fault.first_failed_at and _moment(fault.first_failed_at),
-        "tries": fault.attempts,
-        "where": " ".join(filter(None, (fault.service, fault.consumer, fault.host))),
-        "replay goes to": fault.queue or "unknown: name a queue with --to",
-        "group": fault.fingerprint,
-        "recorded by": fault.source,
-        "again": _again(letter),
-    }
-    for name, value in rows.items():
-        if value:
-            typer.echo(f"  {name:<15} {_printable(str(value))}")
-    typer.echo("\nheaders")
-    for name, value in letter.envelope.headers.items():
-        if value != fault.stack:
-            typer.echo(f"  {_printable(name):<24} {_printable(str(_plain(value)))}")
-    typer.echo("\nbody")
-    try:
-        body = json.dumps(letter.decoded(), indent=2, ensure_ascii=False)
-    except ValueError:
-        body = _shown(letter.envelope.body)
-    typer.echo(_indented(body))
-    if fault.stack:
-        typer.echo("\nstack")
-        typer.echo(_indented(fault.stack))
-
-
-def _printable(text: str) -> str:
-    """What a stranger wrote must not steer the terminal."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {_printable(line)}" for line in text.splitlines())
-
-
-def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    rows = [tuple(_printable(cell) for cell in row) for row in rows]
-    if is_terminal():
-        from rich.table import Table  # noqa: PLC0415 - only where it is drawn
-        from rich.text import Text  # noqa: PLC0415
-
-        table = Table(*columns, title=title, title_justify="left", title_style="bold")
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        console().print(table)
-        return
-    typer.echo(title)
-    if not rows:
-        return
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    for row in (columns, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo(f"  {'  '.join(cells).rstrip()}")

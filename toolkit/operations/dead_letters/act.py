@@ -12,6 +12,7 @@ from typing import Any
 from toolkit.operations.dead_letters.audit import Audit
 from toolkit.operations.dead_letters.journal import Journal
 from toolkit.operations.dead_letters.letter import Letter
+from toolkit.operations.dead_letters.look import Look
 from toolkit.operations.dead_letters.move import Copy, Moved, move
 from toolkit.topology.declarations import UNLIMITED, Queue
 from toolkit.transport.rabbitmq.holding import Holder
@@ -41,10 +42,11 @@ async def carry_out(
     copy: Copy,
     holder: Holder,
     *,
+    seen: Look,
     moved: Moved,
     progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """All letters. `moved` says how far it came, also when this raises.
+    """All letters, of those that were seen. `moved` says how far it came, also when this raises.
 
     Raises `AuditError` or `JournalError` before anything is changed, and whatever cuts it off:
     the same act again then goes on where this one stopped.
@@ -68,8 +70,16 @@ async def carry_out(
         except BaseException as error:
             audit.end({**_result(moved), "cut off": f"{type(error).__name__}: {error}"})
             raise
-        journal.finish()
+        journal.finish(looked_at=seen.queues, still_there=_untouched(seen, letters, journal))
         audit.end(_result(moved))
+
+
+def _untouched(seen: Look, letters: Sequence[Letter], journal: Journal) -> frozenset[str]:
+    """Only worth its while where an earlier run was cut off."""
+    if not journal.before.queues:
+        return frozenset()
+    touched = {id(letter) for letter in letters}
+    return frozenset(one.digest() for one in seen.letters if id(one) not in touched)
 
 
 def archive(queue: str) -> Queue:

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,14 +35,28 @@ class Before:
     confirmed: Counter[str] = field(default_factory=Counter)
     ids: dict[str, str] = field(default_factory=dict)
     """The ids under which letters were sent."""
+    queues: dict[str, str] = field(default_factory=dict)
+    """Where the letters lay."""
     uncertain: Counter[str] = field(default_factory=Counter)
     """Sent, perhaps: no confirm was written down."""
+
+    def lines(self, digest: str) -> Iterator[dict[str, str]]:
+        """What has been written of a letter, as far as nothing came of it since."""
+        queue, message_id = self.queues[digest], self.ids[digest]
+        confirmed = self.confirmed[digest]
+        for _ in range(confirmed + max(0, self.uncertain[digest])):
+            yield {"sending": digest, "id": message_id, "queue": queue}
+        for _ in range(confirmed):
+            yield {"confirmed": digest}
 
 
 class Journal:
     """The file of one run, locked for as long as it lasts."""
 
-    def __init__(self, file: IO[str], path: Path, before: Before, older: list[IO[str]]) -> None:
+    def __init__(
+        self, file: IO[str], path: Path, before: Before, older: list[IO[str]], broker: str
+    ) -> None:
+        self._broker = broker
         self._file = file
         self._path = path
         self._older = older
@@ -64,21 +78,41 @@ class Journal:
                     older.append(stack.enter_context(old))
                 file = stack.enter_context(path.open("x", encoding="utf-8"))
                 fcntl.flock(file, fcntl.LOCK_EX)
-            journal = cls(file, path, _before(older), older)
+            journal = cls(file, path, _before(older), older, broker)
             journal._write([{"broker": broker}])
             yield journal
 
-    def intend(self, sending: Iterable[tuple[str, str]]) -> None:
-        """Letters of these digests are about to be sent, under these ids."""
-        self._write([{"sending": digest, "id": message_id} for digest, message_id in sending])
+    def intend(self, sending: Iterable[tuple[str, str, str]]) -> None:
+        """Letters of these digests are about to be sent, under these ids, out of these queues."""
+        self._write(
+            [
+                {"sending": digest, "id": message_id, "queue": queue}
+                for digest, message_id, queue in sending
+            ]
+        )
 
     def confirm(self, digests: Iterable[str]) -> None:
         """The broker has these."""
         self._write([{"confirmed": digest} for digest in digests])
 
-    def finish(self) -> None:
-        """Every ack has been told: nothing is left to remember, of this run or of those before."""
-        for file in (*self._older, self._file):
+    def finish(self, *, looked_at: Container[str], still_there: Container[str]) -> None:
+        """Every ack of this run has been told, so it needs no remembering. Of earlier runs only
+        what this one didn't touch is kept: letters that are still there, and queues that it didn't
+        look at. A letter that has gone is forgotten, because one like it may come again.
+        """
+        before = self.before
+        kept = [
+            line
+            for digest, queue in before.queues.items()
+            if digest in still_there or queue not in looked_at
+            for line in before.lines(digest)
+        ]
+        if kept:
+            with _written(self._path):
+                self._file.truncate(0)
+                self._file.seek(0)
+            self._write([{"broker": self._broker}, *kept])
+        for file in self._older if kept else (*self._older, self._file):
             Path(file.name).unlink(missing_ok=True)
 
     def _write(self, lines: Iterable[Mapping[str, str]]) -> None:
@@ -121,6 +155,7 @@ def _before(files: Iterable[IO[str]]) -> Before:
             if digest := line.get("sending"):
                 before.uncertain[digest] += 1
                 before.ids[digest] = line.get("id", "")
+                before.queues[digest] = line.get("queue", "")
             elif digest := line.get("confirmed"):
                 before.confirmed[digest] += 1
                 before.uncertain[digest] -= 1

@@ -11,7 +11,7 @@ from datetime import timedelta
 from time import monotonic
 from uuid import uuid4
 
-from toolkit.errors import PublishError, PublishTimeoutError, UnroutableError
+from toolkit.errors import ConnectionLostError, PublishError, PublishTimeoutError, UnroutableError
 from toolkit.messages.outgoing import Publication
 from toolkit.operations.dead_letters.journal import Journal
 from toolkit.operations.dead_letters.letter import Letter
@@ -86,6 +86,10 @@ async def _move(
     to_send: list[tuple[Letter, str, str]] = []
     before = journal.before
     for letter in batch:
+        if not letter.delivery.is_live:
+            raise ConnectionLostError(
+                "the broker has taken back what was held: it closed a channel"
+            )
         digest = letter.digest()
         if before.confirmed[digest] > 0:
             before.confirmed[digest] -= 1
@@ -98,7 +102,7 @@ async def _move(
             moved.perhaps_twice += 1
             message_id = message_id or before.ids[digest]
         to_send.append((letter, digest, message_id or uuid4().hex))
-    journal.intend([(digest, message_id) for _, digest, message_id in to_send])
+    journal.intend([(digest, message_id, one.queue) for one, digest, message_id in to_send])
     fates = await asyncio.gather(
         *(
             holder.publish(copy(letter, message_id), timeout=timeout)
