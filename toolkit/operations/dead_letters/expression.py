@@ -338,13 +338,9 @@ def _asked(node: ast.expr, look: _Look) -> Any:
 
 
 def _inside(container: Any, key: Any) -> Any:
-    if isinstance(container, dict):
-        return _present(container.get(key, _ABSENT)) if isinstance(key, str) else _ABSENT
-    if (
-        isinstance(container, list)
-        and isinstance(key, int)
-        and -len(container) <= key < len(container)
-    ):
+    if isinstance(container, dict) and isinstance(key, str):
+        return _present(container.get(key, _ABSENT))
+    if isinstance(container, list) and isinstance(key, int) and key < len(container):
         return _present(container[key])
     return _ABSENT
 

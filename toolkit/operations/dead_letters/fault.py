@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 _PLACES = re.compile(
-    r":line \d+"  # .NET
+    r" in \S.*:line \d+"  # .NET: in /src/Bank.cs:line 12
     r"|, line \d+"  # Python
     r"|:\d+(?=\))"  # Java: (Orders.java:42)
     r"|0x[0-9a-fA-F]+"
     r"|@[0-9a-f]{4,}"
-    r"| in (?:[A-Za-z]:)?[/\\][^\s]+"  # .NET: in /src/Orders.cs
 )
 _FRAME = re.compile(r"^\s*(?:at |File )(?P<frame>.+)$", re.MULTILINE)
 _MOST_FRAMES = 50
