@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from tests.outsider import Outsider, outside
 
 KINDS = 12
-NO_LIMIT = {"x-queue-type": "quorum", "x-delivery-limit": -1}
+NO_LIMIT: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": -1}
 """From 4.0 on; before, -1 would mean something else."""
 _COUNTED = ("x-delivery-count", "x-acquired-count")
 _AT_ONCE = 500
@@ -131,14 +131,16 @@ class Graveyard:
                 await asyncio.wait_for(is_all.wait(), 20)
             return seen
 
-    async def command(self, *words: str, queues: bool = True, **variables: str) -> Said:
+    async def command(
+        self, *words: str, queues: bool = True, variables: Mapping[str, str] | None = None
+    ) -> Said:
         """`toolkit dead`, on these queues unless told otherwise, outside of any project."""
-        process = await self.begun(*words, queues=queues, **variables)
+        process = await self.begun(*words, queues=queues, variables=variables)
         out, err = await process.communicate()
         return Said(process.returncode or 0, out.decode(), err.decode())
 
     async def begun(
-        self, *words: str, queues: bool = True, **variables: str
+        self, *words: str, queues: bool = True, variables: Mapping[str, str] | None = None
     ) -> asyncio.subprocess.Process:
         """The same, still under way."""
         named = [word for queue in self.dead for word in ("--queue", queue)] if queues else []
@@ -149,7 +151,7 @@ class Graveyard:
             "XDG_STATE_HOME": str(self.folder),
             "PYTHONPATH": root,
             "COLUMNS": "200",
-            **variables,
+            **(variables or {}),
         }
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -164,7 +166,7 @@ class Graveyard:
     async def taken(self, queue: str, count: int) -> list[str]:
         """The ids of that many messages, taken out of a queue."""
         reader = await self.client.channel.get_queue(queue)
-        ids = []
+        ids: list[str] = []
         for _ in range(count):
             message = await reader.get(fail=False)
             assert message is not None, f"there are only {len(ids)} in {queue}"

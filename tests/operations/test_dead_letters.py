@@ -10,6 +10,7 @@ import pytest
 
 from tests.conformance.conftest import rabbits_for, virtual_host
 from tests.conformance.tally import Record
+from tests.hostile.management import VirtualHost, all_but
 from tests.operations.graveyard import KINDS, Graveyard
 from tests.outsider import eventually
 from toolkit import Consumer, Context, Event, Retry, Service
@@ -18,6 +19,7 @@ from toolkit.operations.dead_letters.journal import Journal
 from toolkit.operations.dead_letters.letter import Letter
 from toolkit.operations.dead_letters.place import Place, Request, looking
 from toolkit.service.settings import Settings
+from toolkit.testing.broker import Broker
 from toolkit.transport.rabbitmq.holding import Holder
 
 
@@ -66,8 +68,10 @@ async def test_a_replay_reaches_the_queue_that_failed_and_nobody_else(graves: Gr
     await graves.dig("billing.charge", "mail.confirm")
     await graves.bury(4)
     said = await graves.command("replay", "m-0", "m-2")
-    assert (said.code, said.err) == (2, "error: replay 2 letters? There is nobody to ask: say --yes; "
-                                        "nothing was changed\n")
+    assert (said.code, said.err) == (
+        2,
+        "error: replay 2 letters? There is nobody to ask: say --yes; nothing was changed\n",
+    )
     said = await graves.command("replay", "m-0", "m-2", "--yes")
     assert (said.code, said.err) == (0, "2 sent back\n")
     assert await graves.client.count("mail.confirm") == 0
@@ -147,6 +151,36 @@ async def _address(graves: Graveyard) -> str:
         return holder.address
 
 
+@pytest.mark.parametrize(
+    ("rights", "words", "said"),
+    [
+        ({"read": all_but("billing.charge.dead")}, ["groups"], "needs the `read` permission"),
+        ({"write": all_but("amq.default")}, ["replay", "--all", "--yes"], "amq.default"),
+        ({"configure": "^$"}, ["discard", "--all", "--yes"], "needs the `configure` permission"),
+    ],
+)
+async def test_a_missing_permission_is_named_and_nothing_is_changed(
+    rabbitmq: Broker,
+    amqp_url: str,
+    tmp_path: Path,
+    rights: dict[str, str],
+    words: list[str],
+    said: str,
+) -> None:
+    """Whichever it is."""
+    with VirtualHost.of(rabbitmq, amqp_url) as host:
+        async with Graveyard.opened(amqp_url, tmp_path) as graves:
+            await graves.dig("billing.charge")
+            await graves.bury(3)
+            before = await graves.picture()
+            few = {"TOOLKIT_AMQP_URL": host.url_for(**rights)}
+            ended = await graves.command(*words, variables=few)
+            assert said in " ".join(ended.err.split())
+            assert ended.code in (1, 77)
+            assert "Traceback" not in ended.err
+            assert await graves.picture() == before
+
+
 class OrderPlaced(Event, name="orders.placed"):
     order_id: int
 
@@ -156,6 +190,36 @@ class Charge(Consumer[OrderPlaced]):
 
     async def handle(self, message: OrderPlaced, context: Context) -> None:
         """Nothing that can fail: what comes here could be read."""
+
+
+class Once(Consumer[OrderPlaced]):
+    retry = Retry(immediately=0)
+
+    def __init__(self) -> None:
+        self.handled = 0
+
+    async def handle(self, message: OrderPlaced, context: Context) -> None:
+        """Fails the first time."""
+        self.handled += 1
+        if self.handled == 1:
+            raise ValueError("not yet")
+
+
+async def test_a_replay_is_handled_by_the_process_that_failed(graves: Graveyard) -> None:
+    """It has seen the message before, and takes the replay for what it is, even one that the
+    broker hands out twice.
+    """
+    consumer = Once()
+    service = Service("billing", consumers=[consumer], settings=Settings(amqp_url=graves.url))
+    async with service:
+        graves.queues.append("billing.once")
+        await graves.client.publish(
+            b'{"order_id":1}', exchange="events", routing_key="orders.placed", message_id="m-1"
+        )
+        await graves.client.settled("billing.once.dead", ready=1)
+        assert (await graves.command("replay", "m-1")).code == 0
+        await eventually(lambda: consumer.handled == 2)
+    assert await graves.client.count("billing.once.dead") == 0
 
 
 async def test_a_malformed_message_comes_back_with_a_new_fault_record(graves: Graveyard) -> None:
@@ -239,10 +303,10 @@ async def test_without_management_api_and_project_queues_must_be_named(
         await graves.dig("billing.charge")
         await graves.bury(2)
         nobody = {"TOOLKIT_MANAGEMENT_URL": "http://127.0.0.1:9"}
-        ended = await graves.command("groups", queues=False, **nobody)
+        ended = await graves.command("groups", queues=False, variables=nobody)
         assert ended.code == 69
         assert "name the queues with --queue" in ended.err
-        ended = await graves.command("groups", "--json", **nobody)
+        ended = await graves.command("groups", "--json", variables=nobody)
         assert [group["count"] for group in json.loads(ended.out)["groups"]] == [1, 1]
 
 
@@ -263,7 +327,14 @@ async def test_what_is_discarded_can_be_restored(graves: Graveyard) -> None:
 async def test_letters_travel_through_a_file(graves: Graveyard) -> None:
     """Bytes exact, whatever they are."""
     await graves.dig("billing.charge")
-    odd = {"n": 1, "big": 2**40, "f": 1.5, "flag": True, "raw": b"\xff\x00", "deep": {"a": [1, {}]}}
+    odd = {
+        "n": 1,
+        "big": 2**40,
+        "f": 1.5,
+        "flag": True,
+        "raw": bytearray(b"\xff\x00"),
+        "deep": {"a": [1, {}]},
+    }
     await graves.bury(3, body=b"\x00\xff", headers=odd)
     letters = await letters_in(graves)
     before = await graves.picture()
@@ -283,7 +354,7 @@ async def test_an_edited_letter_is_a_new_message(amqp_url: str, tmp_path: Path) 
         await graves.dig("billing.charge")
         await graves.bury(1)
         may = {"TOOLKIT_ALLOW_EDIT": "true"}
-        said = await graves.command("edit", "m-0", "--set", "total=12", **may)
+        said = await graves.command("edit", "m-0", "--set", "total=12", variables=may)
         assert said.code == 0
         taken = await graves.client.take("billing.charge")
         assert json.loads(taken.body) == {"order_id": 0, "total": 12}
@@ -298,10 +369,9 @@ async def test_two_looks_at_once_are_not_confused(graves: Graveyard) -> None:
     before = await graves.picture()
     request = Request(queues=tuple(graves.dead), broker=graves.url)
     place = Place.of(request)
-    async with looking(place, request) as (_, first):
-        async with looking(place, request) as (_, second):
-            assert (len(first.letters), len(second.letters)) == (20, 0)
-            assert "is being looked at by 1 other" in second.notes[0]
+    async with looking(place, request) as (_, first), looking(place, request) as (_, second):
+        assert (len(first.letters), len(second.letters)) == (20, 0)
+        assert "is being looked at by 1 other" in second.notes[0]
     assert await graves.picture() == before
 
 

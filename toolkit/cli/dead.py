@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import typer
 
-from toolkit.cli.ending import OK, WRONG, BadDataError
+from toolkit.cli.ending import OK, WRONG
 from toolkit.cli.letters import (
     error_of,
     facts,
@@ -39,7 +39,7 @@ from toolkit.operations.catalogue import Catalogue, UnknownMessageError
 from toolkit.operations.dead_letters import copy
 from toolkit.operations.dead_letters.act import Act, archive, carry_out
 from toolkit.operations.dead_letters.audit import audit_file, state_folder
-from toolkit.operations.dead_letters.edit import EditForbiddenError, changed, validated
+from toolkit.operations.dead_letters.edit import EditError, EditForbiddenError, changed, validated
 from toolkit.operations.dead_letters.expression import Filter
 from toolkit.operations.dead_letters.group import grouped
 from toolkit.operations.dead_letters.letter import Letter, LetterError
@@ -51,7 +51,7 @@ from toolkit.operations.dead_letters.selection import Selection
 from toolkit.operations.doctor.look import in_thread
 from toolkit.project import Project, load
 from toolkit.topology import naming
-from toolkit.transport.rabbitmq.holding import MOST, Holder
+from toolkit.transport.rabbitmq.holding import Holder
 
 if TYPE_CHECKING:
     from toolkit.messages.contract import Contract
@@ -76,7 +76,7 @@ ManagementUrl = Annotated[
 ]
 Most = Annotated[
     int,
-    typer.Option(min=1, max=MOST, help="How many of each queue are looked at, oldest first."),
+    typer.Option(min=1, help="How many of each queue are looked at, oldest first."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", show_default=False)]
@@ -654,14 +654,14 @@ async def _new_body(letter: Letter, changes: Sequence[str], file: Path | None) -
     if changes:
         return changed(letter, changes)
     if not (editor := os.environ.get("VISUAL") or os.environ.get("EDITOR")):
-        raise BadDataError("what is to change? Say --set PATH=VALUE, --body FILE, or set EDITOR")
+        raise EditError("what is to change? Say --set PATH=VALUE, --body FILE, or set EDITOR")
     with tempfile.NamedTemporaryFile(suffix=".json") as draft:
         draft.write(letter.envelope.body)
         draft.flush()
         command = [*shlex.split(editor), draft.name]
         ended = await in_thread(lambda: subprocess.run(command, check=False))
         if ended.returncode:
-            raise BadDataError(f"{editor} ended with {ended.returncode}; nothing was changed")
+            raise EditError(f"{editor} ended with {ended.returncode}; nothing was changed")
         return await in_thread(Path(draft.name).read_bytes)
 
 
@@ -679,7 +679,7 @@ def _lines_of(file: Path) -> Iterable[str]:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadDataError(f"{file} can't be read: {error}") from error
+        raise LetterError(f"{file} can't be read: {error}") from error
     return text.splitlines()
 
 

@@ -2,15 +2,16 @@
 
 Receives queues' names, hands `Held`s: the deliveries, of which some may be acked.
 
-What is held is given back by closing its channel, never by a nack: a quorum queue without a
-delivery limit puts what is nacked behind all others, and what a channel leaves behind before them
-(seen on 3.10 and 4.0, where only this keeps the order of a part). The consumer is cancelled before
-anything is acked, so that nothing comes after.
+What a look does to the order was tried on 3.10 and 4.0. A quorum queue without a delivery limit
+puts what is nacked behind all other messages; what a closed channel leaves goes before those that
+were never out, but behind others that were given back before. So a queue is always held as a whole,
+though not kept in memory as a whole, and given back by closing the channel, in one go. The consumer
+is cancelled before anything is acked, so that nothing comes after.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
@@ -34,9 +35,9 @@ from toolkit.transport.rabbitmq.settle import (
 )
 from toolkit.transport.rabbitmq.translate import MissingError
 
-MOST = 65_535
-"""Messages of one queue that can be held at a time: a prefetch has 16 bits."""
-
+_LARGEST_PREFETCH = 65_535  # it has 16 bits; 0 is no limit
+_RETURNED_WITHIN = 2.0  # seconds, until a queue has what was given back
+_GLANCE = 0.02
 _GOODBYE = 3.0  # seconds
 _QUIET = 0.5  # seconds without a delivery until it is asked whether there is more
 
@@ -50,12 +51,28 @@ class Held:
     """How many messages were there to be held."""
     consumers: int
     """Who else was registered: what they hold can't be seen."""
+    most: int
+    """How many of them are kept to be looked at."""
     deliveries: list[RabbitDelivery] = field(default_factory=list)
+    left: int = 0
+    """How many more are held, and were not kept."""
 
     @property
-    def left(self) -> int:
-        """How many were not held."""
-        return max(0, self.ready - len(self.deliveries))
+    def count(self) -> int:
+        """How many are held."""
+        return len(self.deliveries) + self.left
+
+    @property
+    def given_back(self) -> int:
+        """How many go back, unless they are acked."""
+        return self.left + sum(not delivery.is_settled for delivery in self.deliveries)
+
+    def add(self, delivery: RabbitDelivery) -> None:
+        """One more has come."""
+        if len(self.deliveries) < self.most:
+            self.deliveries.append(delivery)
+        else:
+            self.left += 1
 
 
 class Holder:
@@ -74,6 +91,7 @@ class Holder:
         self._settlers: list[Settler] = []
         self._channels: list[OpenChannel] = []
         self._tags: list[tuple[OpenChannel, str]] = []
+        self._held: list[Held] = []
 
     @classmethod
     @asynccontextmanager
@@ -91,10 +109,9 @@ class Holder:
             yield holder
 
     async def hold(self, queue: str, *, most: int) -> Held | None:
-        """As many of the oldest as are ready now, `most` at most; None where there is no queue.
-
-        Each counts as delivered once more for the broker. Raises `AccessRefusedError` without
-        permission to read.
+        """All that are ready now, the oldest `most` of them to be looked at; None where there is no
+        queue. Each counts as delivered once more for the broker. Raises `AccessRefusedError`
+        without permission to read.
         """
         channel = await open_channel(self._consuming)
         self._channels.append(channel)
@@ -103,36 +120,38 @@ class Holder:
             declared = await answered(channel.wire.queue_declare(queue, passive=True), what)
         except MissingError:
             return None
-        held = Held(queue, int(declared.message_count or 0), int(declared.consumer_count or 0))
-        wanted = min(held.ready, most, MOST)
-        if wanted:
-            await self._collect(held, channel, wanted)
+        ready, consumers = int(declared.message_count or 0), int(declared.consumer_count or 0)
+        held = Held(queue, ready, consumers, most)
+        if ready:
+            self._held.append(held)
+            await self._collect(held, channel)
         return held
 
-    async def _collect(self, held: Held, channel: OpenChannel, wanted: int) -> None:
+    async def _collect(self, held: Held, channel: OpenChannel) -> None:
         wire, more = channel.wire, asyncio.Event()
         settler = self._settler_of(channel, held, more)
         self._settlers.append(settler)
         tag = f"looking.{uuid4().hex}"
         self._tags.append((channel, tag))
-        await answered(wire.basic_qos(prefetch_count=wanted), "setting a prefetch")
+        prefetch = held.ready if held.ready <= _LARGEST_PREFETCH else 0
+        await answered(wire.basic_qos(prefetch_count=prefetch), "setting a prefetch")
         wire.on_consumer_cancel_callbacks.add(lambda _: more.set())
 
         async def receive(message: object) -> None:
-            held.deliveries.append(delivery_from(settler, message))  # type: ignore[arg-type]
+            held.add(delivery_from(settler, message))  # type: ignore[arg-type]
             more.set()
 
         await answered(
             wire.basic_consume(held.queue, receive, consumer_tag=tag),
             f"holding messages of queue '{held.queue}', which needs the `read` permission on it,",
         )
-        while len(held.deliveries) < wanted:
+        while held.count < held.ready:
             more.clear()
             try:
                 async with asyncio.timeout(_QUIET):
                     await more.wait()
             except TimeoutError:
-                if not await self._has_more(channel, held.queue):
+                if not await self._ready(channel, held.queue):
                     break  # somebody else was faster
 
     async def stop_receiving(self) -> None:
@@ -144,12 +163,12 @@ class Holder:
                 await answered(channel.wire.basic_cancel(tag), "ending a look")
         self._tags.clear()
 
-    async def _has_more(self, channel: OpenChannel, queue: str) -> bool:
-        """Whether some are ready. Raises `TransportError` if the queue has gone."""
+    async def _ready(self, channel: OpenChannel, queue: str) -> int:
+        """How many are ready. Raises `TransportError` if the queue has gone."""
         declared = await answered(
             channel.wire.queue_declare(queue, passive=True), f"looking at queue '{queue}'"
         )
-        return bool(declared.message_count)
+        return int(declared.message_count or 0)
 
     def _settler_of(self, channel: OpenChannel, held: Held, more: asyncio.Event) -> Settler:
         """On the lane of the connection, as for a consumer."""
@@ -158,7 +177,7 @@ class Holder:
         settler = LaneSettler(channel, self._consuming.stream)
 
         def receive(tag: int, again: int, where: bytes, properties: bytes, body: bytes) -> None:
-            held.deliveries.append(RabbitDelivery(settler, tag, again, where, properties, body))
+            held.add(RabbitDelivery(settler, tag, again, where, properties, body))
             more.set()
 
         number = channel.wire.number
@@ -183,6 +202,21 @@ class Holder:
             await channel.close()
         self._settlers.clear()
         self._channels.clear()
+        await self._until_returned()
+
+    async def _until_returned(self) -> None:
+        """A closed channel's messages come back a moment later; the next look wants them all."""
+        held, self._held = self._held, []
+        if not held:
+            return
+        channel = await open_channel(self._consuming)
+        with suppress(TimeoutError, TransportError):  # a queue may have gone, or others are quick
+            async with asyncio.timeout(_RETURNED_WITHIN):
+                for one in held:
+                    given_back = one.given_back
+                    while await self._ready(channel, one.queue) < given_back:  # noqa: ASYNC110 - the broker's
+                        await asyncio.sleep(_GLANCE)
+        await channel.close()
 
     async def declare(self, queue: Queue) -> None:
         """Makes sure of a queue. Raises `TopologyError` where one of this name is otherwise."""

@@ -17,7 +17,9 @@ class OrderPlaced(Event, name="orders.placed"):
 def test_values_are_json_or_text() -> None:
     """Inside of objects and lists, too."""
     new = json.loads(
-        changed(letter(), ["total=12", "customer.email=bob@example.com", "items.0.sku=b", "new=[1]"])
+        changed(
+            letter(), ["total=12", "customer.email=bob@example.com", "items.0.sku=b", "new=[1]"]
+        )
     )
     assert new == {
         "total": 12,
@@ -31,7 +33,10 @@ def test_values_are_json_or_text() -> None:
     ("change", "said"),
     [
         ("total", "PATH=VALUE"),
-        ("costumer.email=x", "there is no 'costumer' in the body; there are total, customer, items"),
+        (
+            "costumer.email=x",
+            "there is no 'costumer' in the body; there are total, customer, items",
+        ),
         ("items.7.sku=x", "there is no '7'"),
         ("total.cents=1", "there is no 'cents'"),
     ],

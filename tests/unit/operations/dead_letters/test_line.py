@@ -46,5 +46,7 @@ def test_a_line_says_what_it_is() -> None:
 def test_a_line_that_is_no_letter_is_named(line: str, problem: str) -> None:
     """By file and number, before anything is sent."""
     lines = [line_of(letter()), "", line]
-    with pytest.raises(LetterError, match=f"line 3 of night.jsonl.*{problem}.*nothing was imported"):
+    with pytest.raises(
+        LetterError, match=f"line 3 of night.jsonl.*{problem}.*nothing was imported"
+    ):
         list(letters_of(lines, queue=None, source="night.jsonl"))
