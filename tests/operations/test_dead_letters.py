@@ -193,7 +193,7 @@ class Charge(Consumer[OrderPlaced]):
 
 
 class Once(Consumer[OrderPlaced]):
-    retry = Retry(immediately=0)
+    retry = Retry(immediately=0, after=())
 
     def __init__(self) -> None:
         self.handled = 0
@@ -206,9 +206,7 @@ class Once(Consumer[OrderPlaced]):
 
 
 async def test_a_replay_is_handled_by_the_process_that_failed(graves: Graveyard) -> None:
-    """It has seen the message before, and takes the replay for what it is, even one that the
-    broker hands out twice.
-    """
+    """It has seen the message before, and takes the replay for what it is: another try."""
     consumer = Once()
     service = Service("billing", consumers=[consumer], settings=Settings(amqp_url=graves.url))
     async with service:
