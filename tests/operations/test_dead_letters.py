@@ -272,7 +272,7 @@ async def test_a_letter_whose_queue_has_gone_stays_where_it_is(graves: Graveyard
         (["replay", "--all", "--queue", "no.dead", "--yes"], 65, "queue 'no.dead' isn't there"),
         (["edit", "m-1", "--set", "total=1"], 78, "TOOLKIT_ALLOW_EDIT=true"),
         (["restore", "--all", "--yes"], 65, "billing.charge.dead.archive' isn't there"),
-        (["replay", "--all", "--dry-run"], 0, "12 letters are meant; nothing was changed"),
+        (["replay", "--all", "--dry-run"], 0, "12 letters meant; nothing was changed"),
         (["replay", "--all", "--yes", "--audit", "/dev/null/audit"], 73, "nothing was changed"),
         (["import", "/nowhere.jsonl"], 65, "/nowhere.jsonl can't be read"),
     ],

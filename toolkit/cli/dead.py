@@ -570,7 +570,7 @@ async def _do(
     """All that an act needs beside the act; `needed` are archives that must be there."""
     moved = Moved()
     if doing.dry_run or not letters:
-        say(f"{len(letters):,} letters are meant; nothing was changed")
+        say(f"{_letters(len(letters))} meant; nothing was changed")
         for group in grouped(letters):
             say(f"  {group.count:>6,}  {group.key}  {error_of(group.newest)}")
         raise typer.Exit(OK)
@@ -600,12 +600,16 @@ async def _ask(doing: _Doing, letters: Sequence[Letter]) -> None:
     """More than one letter is only touched once somebody has said yes."""
     if doing.yes or len(letters) == 1:
         return
-    question = f"{doing.name} {len(letters):,} letters?"
+    question = f"{doing.name} {_letters(len(letters))}?"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise NotAskedError(f"{question} There is nobody to ask: say --yes; nothing was changed")
     # In a thread, because the connection's heartbeats go on meanwhile.
     if not await in_thread(lambda: typer.confirm(question, err=True)):
         raise typer.Exit(WRONG)
+
+
+def _letters(count: int) -> str:
+    return f"{count:,} letter{'' if count == 1 else 's'}"
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def _again(letter: Letter) -> str:
 def group_row(group: Group) -> tuple[str, ...]:
     """A group in a table."""
     types = sorted({letter.type or "unknown" for letter in group.letters})
-    again = f" ({group.again:,} replayed before)" if group.again else ""
+    again = f" ({group.again:,} replayed, failed the same way)" if group.again else ""
     return (
         f"{group.count:,}",
         group.key,
