@@ -20,6 +20,8 @@ COMMANDS = {
     "publish": "Publish a message, or a file of them, validated against its contract.",
     "tap": "Watch messages go by, without disturbing anyone.",
     "describe": "Show what services consume, publish, retry and declare. Needs no broker.",
+    "top": "Show rates, backlogs and when they are drained, live.",
+    "capacity": "Say how many consumers hold a latency target, and how long a peak lasts.",
     "doctor": "Look machine, broker and services over: what is wrong, and its fix.",
 }
 """Each is the `app` of the module of that name in this package."""
