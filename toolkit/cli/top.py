@@ -109,7 +109,7 @@ def show_rates(
         is_once=once,
         is_json=as_json,
     )
-    address = broker_address(_project(), broker)
+    address = broker_address(project_here(), broker)
 
     async def show() -> None:
         async with opened(
@@ -130,7 +130,7 @@ def wanted_of(services: Sequence[str], patterns: Sequence[str]) -> Wanted:
         declared = declared_by([load(name) for name in services])
         return Wanted(declared, tuple(patterns), only_declared=True)
     declared = {}
-    project = _project()
+    project = project_here()
     for entry in project.services if project else ():
         try:
             declared |= declared_by([load(entry.name)])
@@ -139,7 +139,8 @@ def wanted_of(services: Sequence[str], patterns: Sequence[str]) -> Wanted:
     return Wanted(declared, tuple(patterns))
 
 
-def _project() -> Project | None:
+def project_here() -> Project | None:
+    """The one around the current folder, if there is one."""
     try:
         return Project.find()
     except NoProjectError:

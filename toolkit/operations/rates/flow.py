@@ -176,7 +176,8 @@ def _verdict(
         return "unknown", None
     if not history.backlog and not any(rates[:2]):
         return "idle", None
-    if waiting[-1] <= 0 or (min(waiting) <= 0 and _is_chance(history.lengths, leaving)):
+    is_dry = waiting[-1] <= 0 or (min(waiting) <= 0 and _is_chance(history.lengths, leaving))
+    if is_dry and (history.consumers or not history.backlog):
         return "keeping up", None
     if net is None:
         return "unknown", None
