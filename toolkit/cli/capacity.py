@@ -5,21 +5,23 @@ or to a picture.
 """
 
 import asyncio
-from dataclasses import asdict
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from toolkit.cli.ending import OK, WRONG
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
 from toolkit.errors import ToolkitError
-from toolkit.operations.capacity.peak import Peak, Wave, wave_of
+from toolkit.observability.logging import configure_logging
+from toolkit.operations.capacity.answer import PERCENTS, Answer, answer
+from toolkit.operations.capacity.measurement import load_of, measured
+from toolkit.operations.capacity.peak import Peak
 from toolkit.operations.capacity.quantity import parse_rate, parse_time
-from toolkit.operations.capacity.station import Load, Station
-from toolkit.operations.capacity.target import Target, consumers_for, fewest
-from toolkit.operations.rates.flow import Flow
+from toolkit.operations.capacity.station import Station
+from toolkit.operations.capacity.target import Target
+from toolkit.operations.rates.source import window_of
 from toolkit.operations.rates.words import duration, rate
 
 if TYPE_CHECKING:
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 app = command_app()
-
-_MOST_HANDLERS = 1e6
-_PERCENTS = (50.0, 95.0, 99.0)
 
 
 @app.command("capacity")
@@ -88,7 +87,7 @@ def plan_consumers(
         ),
     ] = None,
     window: Annotated[
-        str, typer.Option(metavar="TIME", help="How long --from-queue looks back.")
+        str, typer.Option(metavar="DURATION", help="How long --from-queue looks back.")
     ] = "10m",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
@@ -122,30 +121,25 @@ def plan_consumers(
         raise typer.BadParameter("a peak is what is drawn: give --peak '300/s for 10m'")
     flow = None
     if from_queue is not None:
-        seconds = _parsed(parse_time, window, "--window")
-        flow = asyncio.run(_measured(from_queue, broker, management, seconds or 0.0))
-    elif None in said:
-        raise typer.BadParameter("give --arrivals and --service, or measure both: --from-queue")
-    load = _load(said, flow, cv_arrivals=cv_arrivals, cv_service=cv_service)
-    each = concurrency or (flow.concurrency if flow else None) or 1
-    if wave is not None and consumers is None and wanted is None:
-        consumers = flow.consumers or None if flow else None
-        if consumers is None:
-            raise typer.BadParameter("a peak needs --consumers, or a --target to work them out")
-    answer = _Answer(load, each, wanted, consumers, wave, flow)
+        seconds = _parsed(window_of, window, "--window") or 0.0
+        configure_logging(level="error")
+        flow = asyncio.run(
+            measured(from_queue, broker=broker, management=management, window=seconds, say=say)
+        )
+    try:
+        load = load_of(said, flow, cv_arrivals=cv_arrivals, cv_service=cv_service)
+        found = answer(
+            load, wanted, concurrency=concurrency, consumers=consumers, peak=wave, flow=flow
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     if png is not None:
-        _draw(answer, png)
+        _draw(found, png)
     if as_json:
-        print_json(answer.document())
+        print_json(found.document())
     else:
-        _show(answer, is_plotted=plot)
-    raise typer.Exit(OK if answer.is_held else WRONG)
-
-
-class NothingMeasuredError(ToolkitError):
-    """A queue from which no load can be read."""
-
-    exit_code = 65  # sysexits.h: EX_DATAERR
+        _show(found, is_plotted=plot)
+    raise typer.Exit(OK if found.is_held else WRONG)
 
 
 def _parsed(parse: "Callable[[str], T]", text: str | None, option: str) -> T | None:
@@ -155,134 +149,7 @@ def _parsed(parse: "Callable[[str], T]", text: str | None, option: str) -> T | N
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-async def _measured(queue: str, broker: str | None, management: str | None, window: float) -> Flow:
-    """What `toolkit top` would show of it."""
-    from toolkit.cli.top import project_here, wanted_of  # noqa: PLC0415 - not without a broker
-    from toolkit.observability.logging import configure_logging  # noqa: PLC0415
-    from toolkit.operations.address import broker_address  # noqa: PLC0415
-    from toolkit.operations.rates.source import (  # noqa: PLC0415
-        LONGEST,
-        SHORTEST,
-        flows_of,
-        opened,
-    )
-
-    if not SHORTEST <= window <= LONGEST:
-        bounds = f"{duration(SHORTEST)} and {duration(LONGEST)}"
-        raise typer.BadParameter(f"must be between {bounds}", param_hint="--window")
-    configure_logging(level="error")
-    wanted = wanted_of([], [queue])
-    address = broker_address(project_here(), broker)
-    async with opened(address, wanted, management=management, window=window) as source:
-        reading = await source.read()
-    if reading.measured_by == "amqp":
-        raise NothingMeasuredError(f"nothing can be measured on '{queue}': {reading.note}")
-    (flow,) = flows_of(reading, wanted, within=window)
-    return flow
-
-
-def _load(
-    said: tuple[float | None, float | None],
-    flow: Flow | None,
-    *,
-    cv_arrivals: float,
-    cv_service: float,
-) -> Load:
-    """What was said counts for more than what was measured."""
-    arrivals, service = said
-    if flow is not None:
-        arrivals, service = arrivals or flow.arrivals, service or flow.service
-        span = f" in the last {duration(flow.measured_over)}" if flow.measured_over else ""
-        if not arrivals:
-            raise NothingMeasuredError(
-                f"nothing came into '{flow.queue}'{span}; say what comes with --arrivals"
-            )
-        if not service:
-            raise NothingMeasuredError(
-                f"how long a message of '{flow.queue}' is handled can't be measured: no consumer "
-                f"was seen with one{span}; say it with --service"
-            )
-    assert arrivals is not None and service is not None
-    load = Load(arrivals=arrivals, service=service, cv_arrivals=cv_arrivals, cv_service=cv_service)
-    if load.offered > _MOST_HANDLERS:
-        raise typer.BadParameter(
-            f"{rate(arrivals)} a second, {duration(service)} each, keep {load.offered:,.0f} "
-            "handlers busy: is a unit wrong?"
-        )
-    return load
-
-
-class _Answer:
-    """What was asked, and what comes of it."""
-
-    def __init__(
-        self,
-        load: Load,
-        concurrency: int,
-        target: Target | None,
-        consumers: int | None,
-        peak: Peak | None,
-        flow: Flow | None,
-    ) -> None:
-        self.load, self.target, self.flow, self.peak = load, target, flow, peak
-        self.concurrency = concurrency
-        self.needed = (
-            None if target is None else consumers_for(target, load, concurrency=concurrency)
-        )
-        self.chosen = consumers or self.needed
-        self.is_held = consumers is None or self.needed is None or consumers >= self.needed
-        least = fewest(load, concurrency)
-        around = {self.chosen, self.needed, (self.needed or 1) - 1} - {None, 0}
-        numbers = around if self.chosen else range(least, least + 5)
-        self.stations = [self.station(number) for number in sorted(n for n in numbers if n)]
-        self.wave: Wave | None = None
-        if peak is not None and self.chosen is not None:
-            backlog = float(flow.backlog or 0) if flow else 0.0
-            self.wave = wave_of(peak, self.station(self.chosen), backlog=backlog)
-
-    def station(self, consumers: int) -> Station:
-        """So many of them."""
-        return Station(self.load, consumers, self.concurrency)
-
-    def document(self) -> dict[str, Any]:
-        """For machines; null is what has no end."""
-        found = {
-            "load": asdict(self.load),
-            "concurrency": self.concurrency,
-            "measured": None if self.flow is None else asdict(self.flow),
-            "target": None if self.target is None else str(self.target),
-            "consumers_needed": self.needed,
-            "is_held": self.is_held,
-            "stations": [
-                {
-                    "consumers": station.consumers,
-                    "utilisation": station.utilisation,
-                    "chance_of_waiting": station.chance_of_waiting,
-                    "mean_wait": station.mean_wait,
-                    "mean_latency": station.mean_latency,
-                    **{f"p{p:g}_wait": station.wait(p) for p in _PERCENTS},
-                }
-                for station in self.stations
-            ],
-            "peak": None if self.wave is None else asdict(self.wave),
-        }
-        return _without_infinity(found)  # type: ignore[no-any-return]
-
-
-def _without_infinity(value: Any) -> Any:
-    """JSON knows no such number."""
-    match value:
-        case dict():
-            return {key: _without_infinity(one) for key, one in value.items()}
-        case list() | tuple():
-            return [_without_infinity(one) for one in value]
-        case float() if value == inf:
-            return None
-        case _:
-            return value
-
-
-def _show(answer: _Answer, *, is_plotted: bool) -> None:
+def _show(answer: Answer, *, is_plotted: bool) -> None:
     load = answer.load
     measured = f", measured on {answer.flow.queue}" if answer.flow else ""
     typer.echo(
@@ -317,7 +184,7 @@ def _show(answer: _Answer, *, is_plotted: bool) -> None:
 _COLUMNS = ("consumers", "busy", "wait at all", "mean wait", "p50", "p95", "p99", "mean latency")
 
 
-def _table(answer: _Answer) -> None:
+def _table(answer: Answer) -> None:
     rows = [_row(station) for station in answer.stations]
     if is_terminal():
         from rich.table import Table  # noqa: PLC0415 - only where it is drawn
@@ -338,7 +205,7 @@ def _table(answer: _Answer) -> None:
 def _row(station: Station) -> tuple[str, ...]:
     times = (
         station.mean_wait,
-        *(station.wait(percent) for percent in _PERCENTS),
+        *(station.wait(percent) for percent in PERCENTS),
         station.mean_latency,
     )
     return (
@@ -349,7 +216,7 @@ def _row(station: Station) -> tuple[str, ...]:
     )
 
 
-def _draw(answer: _Answer, path: Path) -> None:
+def _draw(answer: Answer, path: Path) -> None:
     from toolkit.operations.capacity.picture import draw  # noqa: PLC0415 - only when asked for
 
     assert answer.wave is not None

@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
@@ -18,23 +18,22 @@ import typer
 
 from toolkit.cli.completion import service_names
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
-from toolkit.errors import ToolkitError
 from toolkit.observability.logging import configure_logging
 from toolkit.operations.address import broker_address
 from toolkit.operations.management import NoManagementError
 from toolkit.operations.rates.flow import Flow
-from toolkit.operations.rates.source import LONGEST, SHORTEST, Reading, Source, flows_of, opened
+from toolkit.operations.rates.source import Reading, Source, flows_of, opened, window_of
 from toolkit.operations.rates.view import View, arranged, pressed
-from toolkit.operations.rates.wanted import Wanted, declared_by
+from toolkit.operations.rates.wanted import Wanted, project_here, wanted_of
 from toolkit.operations.rates.words import columns, duration, remarks, row
 from toolkit.policies.duration import parse_duration
-from toolkit.project import NoProjectError, Project, load
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 app = command_app()
 
+_SHORTEST = 0.5  # seconds between two looks
 _KEYS = "q quit  p c Q d n sort  r reverse  space pause  / filter"
 _STYLES = {"never": "bold red", "draining": "yellow", "gone": "dim", "idle": "dim"}
 
@@ -102,10 +101,10 @@ def show_rates(
     """
     configure_logging(level="error")
     look = _Look(
-        window=_seconds(window, "--window", SHORTEST, LONGEST),
-        within=_seconds(within, "--within", 1.0, 86400.0 * 24),
-        interval=_seconds(interval, "--interval", 0.5, LONGEST),
-        wanted=wanted_of(services or [], queues or []),
+        window=_seconds(window_of, window, "--window"),
+        within=_seconds(_some_time, within, "--within"),
+        interval=_seconds(_some_time, interval, "--interval"),
+        wanted=wanted_of(services or [], queues or [], say),
         is_once=once,
         is_json=as_json,
     )
@@ -121,42 +120,18 @@ def show_rates(
         asyncio.run(show())
 
 
-def wanted_of(services: Sequence[str], patterns: Sequence[str]) -> Wanted:
-    """Queues of these services; or those of the project for what is known of them, and all others.
-
-    A project's service that can't be loaded isn't needed for others to be looked at.
-    """
-    if services:
-        declared = declared_by([load(name) for name in services])
-        return Wanted(declared, tuple(patterns), only_declared=True)
-    declared = {}
-    project = project_here()
-    for entry in project.services if project else ():
-        try:
-            declared |= declared_by([load(entry.name)])
-        except ToolkitError as error:
-            say(f"nothing is known of {entry.name}'s consumers: {str(error).splitlines()[0]}")
-    return Wanted(declared, tuple(patterns))
+def _some_time(text: str) -> float:
+    seconds = parse_duration(text).total_seconds()
+    if seconds < _SHORTEST:
+        raise ValueError(f"{text!r} is shorter than half a second")
+    return seconds
 
 
-def project_here() -> Project | None:
-    """The one around the current folder, if there is one."""
+def _seconds(parse: Callable[[str], float], text: str, option: str) -> float:
     try:
-        return Project.find()
-    except NoProjectError:
-        return None
-
-
-def _seconds(text: str, option: str, least: float, most: float) -> float:
-    try:
-        seconds = parse_duration(text).total_seconds()
+        return parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
-    if not least <= seconds <= most:
-        raise typer.BadParameter(
-            f"{text!r} is not between {duration(least)} and {duration(most)}", param_hint=option
-        )
-    return seconds
 
 
 class _Look:

@@ -1,8 +1,9 @@
 """How fast messages enter and leave queues, and what that means for a backlog.
 
 In reading order: `history` (what a broker counted), `flow` (rates, time to drain and consumers that
-are missing, as pure arithmetic), `source` (where histories come from: the management API, or AMQP
-alone), `wanted` (which queues), `view` (sorted, filtered, and which key does what).
+are missing, as pure arithmetic), `wanted` (which queues), `source` (where histories come from: the
+management API, or AMQP alone), `view` (sorted, filtered, and which key does what), `words` (as
+people read it).
 """
 
 from toolkit.operations.rates.flow import Flow, flow_of

@@ -19,6 +19,7 @@ from toolkit.operations.management import ManagementApi, NoManagementError, defa
 from toolkit.operations.rates.flow import Flow, flow_of
 from toolkit.operations.rates.history import History, Sample, history_of
 from toolkit.operations.rates.wanted import Wanted
+from toolkit.policies.duration import parse_duration
 from toolkit.service.settings import Settings
 from toolkit.transport.rabbitmq import RabbitOptions
 from toolkit.transport.rabbitmq.inspector import Inspector
@@ -33,6 +34,14 @@ _COLUMNS = (
     "name,type,consumers,messages,messages_ready,messages_unacknowledged,messages_details,"
     "messages_unacknowledged_details,message_stats,head_message_timestamp,arguments"
 )
+
+
+def window_of(text: str) -> float:
+    """Seconds to measure over. Raises ValueError with a sentence."""
+    seconds = parse_duration(text).total_seconds()
+    if not SHORTEST <= seconds <= LONGEST:
+        raise ValueError(f"{text!r} is not between {SHORTEST:g}s and {LONGEST / 60:g}m")
+    return seconds
 
 
 class NothingToAskForError(ToolkitError):

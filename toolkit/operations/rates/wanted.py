@@ -4,12 +4,13 @@ Receives services and patterns from a command, hands the source what to take, an
 for where nobody can list them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from toolkit.errors import ToolkitError
+from toolkit.project import NoProjectError, Project, load
 from toolkit.service import Service
 
 _WILD = frozenset("*?[")
@@ -74,3 +75,31 @@ def declared_by(services: Iterable[Service]) -> dict[str, int]:
         together = zip(service.consumers, service.subscriptions, strict=True)
         found |= {subscription.queue: one.concurrency for one, subscription in together}
     return found
+
+
+def wanted_of(
+    services: Sequence[str], patterns: Sequence[str], say: Callable[[str], None]
+) -> Wanted:
+    """Queues of these services; or those of the project for what is known of them, and all others.
+
+    A project's service that can't be loaded isn't needed for others to be looked at.
+    """
+    if services:
+        declared = declared_by([load(name) for name in services])
+        return Wanted(declared, tuple(patterns), only_declared=True)
+    declared = {}
+    project = project_here()
+    for entry in project.services if project else ():
+        try:
+            declared |= declared_by([load(entry.name)])
+        except ToolkitError as error:
+            say(f"nothing is known of {entry.name}'s consumers: {str(error).splitlines()[0]}")
+    return Wanted(declared, tuple(patterns))
+
+
+def project_here() -> Project | None:
+    """The one around the current folder, if there is one."""
+    try:
+        return Project.find()
+    except NoProjectError:
+        return None
