@@ -8,7 +8,7 @@ def blocking(handlers: int, offered: float) -> float:
     """Erlang B: how likely all are busy where nobody may wait.
 
     By the recursion 1/B(n) = 1 + n/(a·B(n-1)), which neither overflows nor loses digits for
-    thousands of handlers (Kleinrock, Queueing Systems I, 1975, 3.6; Jagerman, Bell System Technical
+    thousands of handlers (Kleinrock, Queueing Systems I, 1975, 3.7; Jagerman, Bell System Technical
     Journal 53(3), 1974). `offered` is in erlangs: arrivals per second times seconds of handling.
     """
     inverse = 1.0

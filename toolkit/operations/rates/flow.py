@@ -174,7 +174,8 @@ def _verdict(
     leaving, net = _net(growth, rates)
     if history.backlog is None:
         return "unknown", None
-    if not history.backlog and not any(rates[:2]):
+    is_still = not any(rates[:2]) and (leaving is not None or not history.consumers)
+    if not history.backlog and is_still:
         return "idle", None
     is_dry = waiting[-1] <= 0 or (min(waiting) <= 0 and _is_chance(history.lengths, leaving))
     if is_dry and (history.consumers or not history.backlog):
