@@ -29,6 +29,7 @@ from toolkit.testing.broker import Broker, find_broker
 
 _SIMULATED = 1_000_000  # messages
 _WARM_UP = 5.0  # seconds
+_NOTHING = 0.0005  # seconds: a wait that is none
 _SEED = 1
 
 
@@ -109,7 +110,6 @@ async def _rehearse(broker: Broker, case: Case, seconds: float) -> Row:
         rehearsal = Rehearsal(url, "tasks", load, concurrency=case.handlers, seed=_SEED)
         async with rehearsal.running():
             await rehearsal.send(seconds)
-            await asyncio.sleep(0.5)
             flow = await _flow(broker, url, rehearsal)
         return _row(case, load, rehearsal, flow)
 
@@ -185,7 +185,8 @@ def _name(case: Case) -> str:
 
 
 def _cells(formula: float, truth: float) -> tuple[str, str, str]:
-    return f"{formula * 1000:.1f}", f"{truth * 1000:.1f}", f"{formula / truth - 1:+.0%}"
+    off = f"{formula / truth - 1:+.0%}" if truth > _NOTHING else "-"
+    return f"{formula * 1000:.1f}", f"{truth * 1000:.1f}", off
 
 
 def _table(rows: Iterable[Row]) -> str:
@@ -245,6 +246,7 @@ def draw(in_theory: Iterable[Row], on_rabbitmq: Iterable[Row], path: Path) -> No
             (truth * 1000, formula * 1000)
             for row in rows
             for truth, formula in zip(row.truth, row.formula, strict=True)
+            if truth > _NOTHING
         ]
         place.plot(*zip(*points, strict=True), mark, label=f"{label}: mean and p95")
     ends = [1.0, 1000.0]

@@ -254,7 +254,12 @@ class _Look:
 
         table = Table(box=None, header_style="bold")
         for number, title in enumerate(columns(timedelta(seconds=self.within))):
-            table.add_column(title, justify="right" if number else "left", no_wrap=True)
+            table.add_column(
+                title,
+                justify="right" if number else "left",
+                no_wrap=bool(number),
+                overflow="fold",  # on a narrow screen names take more lines, and stay whole
+            )
         for flow in flows:
             table.add_row(*row(flow), style=_STYLES.get(flow.verdict, ""))
         return table

@@ -176,9 +176,9 @@ async def opened(
         wanted.require((one.queue for one in first.histories), api.virtual_host)
         yield source
         return
-    if not wanted.names:
-        raise NothingToAskForError(reason)
     async with Inspector.connected(_options(settings)) as inspector:
+        if not wanted.names:
+            raise NothingToAskForError(reason)
         source = AmqpSource(inspector, wanted, window=window, reason=reason)
         first = await source.read()
         wanted.require((one.queue for one in first.histories), inspector.virtual_host)
