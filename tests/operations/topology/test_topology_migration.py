@@ -89,7 +89,9 @@ class Load:
             await eventually(lambda: len(self.handled) > 50)
             yield
             self._enough.set()
-            await eventually(lambda: {number for _, number in self.handled} >= set(self.sent), within=30)
+            await eventually(
+                lambda: {number for _, number in self.handled} >= set(self.sent), within=30
+            )
             self.missing = one.missing + other.missing
 
     @property

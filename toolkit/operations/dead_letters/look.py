@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from toolkit.operations.dead_letters.letter import Letter
 from toolkit.operations.dead_letters.queue import Management
-from toolkit.operations.doctor.management import NoManagementError
+from toolkit.operations.management import NoManagementError
 from toolkit.transport.rabbitmq.holding import Held, Holder
 
 

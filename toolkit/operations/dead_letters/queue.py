@@ -14,7 +14,7 @@ from yarl import URL
 
 from toolkit.errors import ToolkitError
 from toolkit.operations.doctor.look import in_thread
-from toolkit.operations.doctor.management import NoManagementError, ask, default_address, shown
+from toolkit.operations.management import NoManagementError, ask, default_address, shown
 from toolkit.project import Project, load
 from toolkit.service.settings import Settings
 from toolkit.topology import naming

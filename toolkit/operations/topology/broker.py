@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from toolkit.operations.address import Address
-from toolkit.operations.management import ManagementApi
+from toolkit.operations.management import ManagementApi, default_address
 from toolkit.operations.topology.declared import Declared
 from toolkit.service import Service
 from toolkit.transport.rabbitmq import RabbitOptions
@@ -34,6 +34,7 @@ async def reached(address: Address, management: str | None = None) -> AsyncItera
     options = RabbitOptions(
         urls=settings.urls, service="topology", tls=settings.tls, heartbeat=settings.heartbeat
     )
-    api = ManagementApi(management or address.management_url, settings.urls[0], settings.tls)
+    where = management or address.management_url or default_address(settings.urls[0])
+    api = ManagementApi(where, settings.urls[0], settings.tls)
     async with Alteration.connected(options) as amqp:
         yield Broker(amqp, api)

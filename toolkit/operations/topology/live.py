@@ -32,11 +32,11 @@ class Policy:
 
 async def live_of(api: ManagementApi) -> Live:
     """Everything in the virtual host. Raises `NoManagementError`."""
-    queues = [_queue(one) for one in await api.get(api.path("queues")) or ()]
-    exchanges = [_exchange(one) for one in await api.get(api.path("exchanges")) or ()]
+    queues = [_queue(one) for one in await api.look(api.path("queues")) or ()]
+    exchanges = [_exchange(one) for one in await api.look(api.path("exchanges")) or ()]
     bindings: dict[str, list[Bound]] = defaultdict(list)
     sources = set()
-    for one in await api.get(api.path("bindings")) or ():
+    for one in await api.look(api.path("bindings")) or ():
         sources.add(one["source"])
         if one["destination_type"] == "queue" and one["source"]:
             bindings[one["destination"]].append(_bound(one))
@@ -50,26 +50,26 @@ async def live_of(api: ManagementApi) -> Live:
 
 async def queue_of(api: ManagementApi, name: str) -> LiveQueue | None:
     """One queue; None if it isn't there. Raises `NoManagementError`."""
-    said = await api.get(api.path("queues", name))
+    said = await api.look(api.path("queues", name))
     return None if said is None else _queue(said)
 
 
 async def bounds_of(api: ManagementApi, queue: str) -> tuple[Bound, ...]:
     """What is bound to a queue, whether that is there or not."""
-    said = await api.get(f"{api.path('queues', queue)}/bindings")
+    said = await api.look(f"{api.path('queues', queue)}/bindings")
     return tuple(_bound(one) for one in said or () if one["source"])
 
 
 async def has_alarm(api: ManagementApi) -> bool:
     """Whether publishers are blocked, for memory or disk."""
-    said = await api.get("/api/health/checks/alarms", else_none=HTTPStatus.SERVICE_UNAVAILABLE)
+    said = await api.look("/api/health/checks/alarms", else_none=HTTPStatus.SERVICE_UNAVAILABLE)
     return said is None
 
 
 async def policies_of(api: ManagementApi) -> list[Policy]:
     """All policies, operator policies among them; the first that fits counts."""
     kinds = ("policies", "operator-policies")
-    said = [one for kind in kinds for one in await api.get(api.path(kind)) or ()]
+    said = [one for kind in kinds for one in await api.look(api.path(kind)) or ()]
     said.sort(key=lambda one: -int(one.get("priority") or 0))
     return [Policy(one["pattern"], one["apply-to"], dict(one["definition"])) for one in said]
 
