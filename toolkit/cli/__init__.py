@@ -1,8 +1,8 @@
 """The command line: commands only, no logic of their own.
 
 `main` is the entry point and knows every command by name, without importing any; the others are
-one command each. `output` is how they speak, `ending` how they end, `completion` what a shell
-completes.
+one command each. `dead` shows what it finds by way of `letters`. `output` is how they speak,
+`ending` how they end, `completion` what a shell completes.
 """
 
 from toolkit.cli.main import main
