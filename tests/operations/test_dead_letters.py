@@ -4,6 +4,7 @@ import json
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,13 @@ from tests.hostile.management import VirtualHost, all_but
 from tests.operations.graveyard import KINDS, Graveyard
 from tests.outsider import eventually
 from toolkit import Consumer, Context, Event, Retry, Service
+from toolkit.errors import ConnectionLostError
+from toolkit.messages.outgoing import Publication
 from toolkit.operations.dead_letters import copy
+from toolkit.operations.dead_letters.act import Act, carry_out
 from toolkit.operations.dead_letters.journal import Journal
 from toolkit.operations.dead_letters.letter import Letter
+from toolkit.operations.dead_letters.move import Moved
 from toolkit.operations.dead_letters.place import Place, Request, looking
 from toolkit.service.settings import Settings
 from toolkit.testing.broker import Broker
@@ -373,18 +378,89 @@ async def test_two_looks_at_once_are_not_confused(graves: Graveyard) -> None:
     assert await graves.picture() == before
 
 
-async def test_a_queue_that_vanishes_meanwhile_ends_a_replay_with_a_sentence(
+async def test_letters_of_a_queue_that_vanishes_meanwhile_are_still_sent(
     graves: Graveyard,
 ) -> None:
-    """What was held is with nobody any more; nothing is sent that can't be taken out."""
+    """They are held, so they outlive it; the next look says that it isn't there."""
     await graves.dig("billing.charge")
     await graves.bury(3)
     request = Request(queues=tuple(graves.dead), broker=graves.url)
+    act = Act(name="replay", what={}, audit=graves.folder / "log", journals=graves.folder)
+    moved = Moved()
     async with looking(Place.of(request), request) as (holder, seen):
         await graves.client.channel.queue_delete("billing.charge.dead")
-        (letter, *_) = seen.letters
-        assert copy.target_of(letter) == "billing.charge"
-        await holder.stop_receiving()
+        await carry_out(act, seen.letters, replayed, holder, seen=seen, moved=moved)
+    assert (moved.moved, moved.failed) == (3, [])
+    assert await graves.taken("billing.charge", 3) == ["m-0", "m-1", "m-2"]
     said = await graves.command("replay", "--all", "--yes")
     assert said.code == 65
     assert "queue 'billing.charge.dead' isn't there; nothing was changed" in said.err
+
+
+def replayed(letter: Letter, message_id: str) -> Publication:
+    return copy.replayed(letter, message_id=message_id, now=datetime.now(UTC), to=None)
+
+
+async def test_what_the_broker_took_back_is_not_sent(graves: Graveyard) -> None:
+    """It closes the channel of who holds letters for too long; they are dead letters again."""
+    await graves.dig("billing.charge")
+    await graves.bury(3)
+    before = await graves.picture()
+    request = Request(queues=tuple(graves.dead), broker=graves.url)
+    act = Act(name="replay", what={}, audit=graves.folder / "log", journals=graves.folder)
+    async with looking(Place.of(request), request) as (holder, seen):
+        await holder.settle()  # closes the channels
+        with pytest.raises(ConnectionLostError, match="taken back"):
+            await carry_out(act, seen.letters, replayed, holder, seen=seen, moved=Moved())
+    assert await graves.picture() == before
+    assert await graves.client.count("billing.charge") == 0
+
+
+async def test_a_letter_is_shown_as_a_person_reads_it(amqp_url: str, tmp_path: Path) -> None:
+    """And nothing that a stranger wrote into it steers the terminal."""
+    async with Graveyard.opened(amqp_url, tmp_path) as graves:
+        await graves.dig("billing.charge")
+        await graves.bury(1, headers={"evil": "\x1b[2Jgone"})
+        shown = (await graves.command("show", "m-0")).out
+        assert shown.startswith("orders.placed m-0 in billing.charge.dead\n")
+        assert "  replay goes to  billing.charge\n" in shown
+        assert '    "order_id": 0,' in shown
+        assert "\nstack\n  Traceback (most recent call last):\n" in shown
+        assert "\x1b" not in shown
+        assert r"\x1b[2Jgone" in shown
+        listed = (await graves.command("list", "--where", "message.total == 0")).out
+        assert "  m-0  2026-11-24 00:00:00  orders.placed  shop.errors.Error0: it broke" in listed
+
+
+SERVICE = """
+from toolkit import Consumer, Context, Event, Service
+
+class OrderPlaced(Event, name="orders.placed"):
+    total: int
+
+class Charge(Consumer[OrderPlaced]):
+    async def handle(self, message: OrderPlaced, context: Context) -> None: ...
+
+service = Service("billing", consumers=[Charge()])
+"""
+
+
+async def test_a_project_knows_its_queues_and_its_contracts(amqp_url: str, tmp_path: Path) -> None:
+    """Only its own are looked at, its log is kept, and an edit has to please the contract."""
+    (tmp_path / "pyproject.toml").write_text('[tool.toolkit]\nservices = "night"\n')
+    package = tmp_path / "night" / "billing"
+    package.mkdir(parents=True)
+    (package / "service.py").write_text(SERVICE)
+    async with Graveyard.opened(amqp_url, tmp_path) as graves:
+        await graves.dig("billing.charge", "other.consumer")
+        await graves.bury(2)
+        nobody = {"TOOLKIT_MANAGEMENT_URL": "http://127.0.0.1:9", "TOOLKIT_ALLOW_EDIT": "true"}
+        said = await graves.command("groups", queues=False, variables=nobody)
+        assert said.out.startswith("1 dead letter, 1 group, 1 queue")
+        said = await graves.command(
+            "edit", "m-0", "--set", "total=many", queues=False, variables=nobody
+        )
+        assert said.code == 65
+        assert "not a OrderPlaced: total" in said.err
+        assert (await graves.command("replay", "m-0", queues=False, variables=nobody)).code == 0
+        assert (tmp_path / ".toolkit" / "audit.jsonl").exists()

@@ -23,6 +23,7 @@ import typer
 
 from toolkit.cli.ending import OK, WRONG
 from toolkit.cli.letters import (
+    counted,
     error_of,
     facts,
     group_facts,
@@ -160,7 +161,13 @@ def show_groups(
         print_json({"groups": [group_facts(one) for one in groups], "notes": seen.notes})
         return
     print_table(
-        f"{len(letters):,} dead letters, {len(groups)} groups, {len(seen.queues)} queues",
+        ", ".join(
+            (
+                counted(len(letters), "dead letter"),
+                counted(len(groups), "group"),
+                counted(len(seen.queues), "queue"),
+            )
+        ),
         ("count", "group", "error", "message", "newest", "queues"),
         [group_row(one) for one in groups],
     )
@@ -196,7 +203,7 @@ def list_letters(
         print_json({"letters": [facts(one) for one in letters], "notes": seen.notes})
         return
     print_table(
-        f"{len(letters):,} dead letters",
+        counted(len(letters), "dead letter"),
         ("id", "failed at", "message", "error", "tries", "queue", ""),
         [letter_row(one) for one in letters],
     )
@@ -570,7 +577,7 @@ async def _do(
     """All that an act needs beside the act; `needed` are archives that must be there."""
     moved = Moved()
     if doing.dry_run or not letters:
-        say(f"{_letters(len(letters))} meant; nothing was changed")
+        say(f"{counted(len(letters), 'letter')} meant; nothing was changed")
         for group in grouped(letters):
             say(f"  {group.count:>6,}  {group.key}  {error_of(group.newest)}")
         raise typer.Exit(OK)
@@ -600,16 +607,12 @@ async def _ask(doing: _Doing, letters: Sequence[Letter]) -> None:
     """More than one letter is only touched once somebody has said yes."""
     if doing.yes or len(letters) == 1:
         return
-    question = f"{doing.name} {_letters(len(letters))}?"
+    question = f"{doing.name} {counted(len(letters), 'letter')}?"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise NotAskedError(f"{question} There is nobody to ask: say --yes; nothing was changed")
     # In a thread, because the connection's heartbeats go on meanwhile.
     if not await in_thread(lambda: typer.confirm(question, err=True)):
         raise typer.Exit(WRONG)
-
-
-def _letters(count: int) -> str:
-    return f"{count:,} letter{'' if count == 1 else 's'}"
 
 
 @contextmanager

@@ -17,6 +17,11 @@ from toolkit.operations.dead_letters.group import Group
 from toolkit.operations.dead_letters.letter import Letter
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 letter`, `2 letters`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def error_of(letter: Letter) -> str:
     """Type and text, on one line."""
     fault = letter.fault

@@ -7,19 +7,21 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from toolkit.errors import ConfigurationError, ToolkitError, UndecodableError
+from toolkit.errors import ToolkitError, UndecodableError
 from toolkit.messages.codec import JsonCodec
 from toolkit.messages.contract import Contract
 from toolkit.operations.dead_letters.letter import Letter, LetterError
 
 
-class EditForbiddenError(ConfigurationError):
+class EditForbiddenError(ToolkitError):
     """Editing is off unless somebody has allowed it."""
+
+    exit_code = 78
 
     def __init__(self) -> None:
         super().__init__(
-            "dead letters may not be edited here",
-            ["an edited message is one that nobody sent; TOOLKIT_ALLOW_EDIT=true allows it"],
+            "dead letters may not be edited here: an edited message is one that nobody sent; "
+            "TOOLKIT_ALLOW_EDIT=true allows it"
         )
 
 
