@@ -96,7 +96,7 @@ async def prune(
     return stayed
 
 
-class _InUseError(Exception):
+class _InUseError(ToolkitError):
     """It is, by now."""
 
 
