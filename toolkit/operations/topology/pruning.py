@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from toolkit.errors import TransportError
+from toolkit.errors import ToolkitError, TransportError
 from toolkit.operations.topology.broker import Broker
 from toolkit.operations.topology.declared import Declared
 from toolkit.operations.topology.difference import (
