@@ -244,7 +244,11 @@ def migrate(
             undo=undo
         )
 
-    report = _at_broker(services, broker, management, work)
+    try:
+        report = _at_broker(services, broker, management, work)
+    except KeyboardInterrupt:
+        say(f"stopped: what isn't in '{queue}' is kept aside; run this again, or with --undo")
+        raise
     if as_json:
         print_json(asdict(report))
     else:
