@@ -244,7 +244,11 @@ def migrate(
             undo=undo
         )
 
-    report = _at_broker(services, broker, management, work)
+    try:
+        report = _at_broker(services, broker, management, work)
+    except KeyboardInterrupt:
+        say(f"stopped: what isn't in '{queue}' is kept aside; run this again, or with --undo")
+        raise
     if as_json:
         print_json(asdict(report))
     else:
@@ -508,7 +512,8 @@ def _tell(report: Report) -> None:
             typer.echo(f"  {sentence}")
     else:
         typer.echo(f"'{report.queue}' is as declared; there was nothing to change")
-    typer.echo(f"copied: {report.moved_out} out, {report.moved_back} back")
+    if report.moved_out or report.moved_back:
+        typer.echo(f"copied: {report.moved_out} out, {report.moved_back} back")
     if report.maybe_twice:
         ids = ", ".join(one or "(no id)" for one in report.maybe_twice)
         typer.echo(f"handed out before, so there may be two of: {ids}")

@@ -99,7 +99,7 @@ def missing_queue(declared: Declared, queue: Queue) -> Finding:
         name=queue.name,
         sentence=f"{queue.type} queue '{queue.name}' isn't there{_as_rung(declared, queue.name)}",
         remedy="`toolkit topology apply`, or start a service that declares it",
-        risk="events that are published before it is there don't reach it",
+        risk="events don't reach it before it is there; what is sent to it by name is refused",
         part=queue,
     )
 

@@ -18,6 +18,7 @@ from toolkit.operations.topology.difference import queue_differences
 from toolkit.operations.topology.live import (
     bounds_of,
     has_alarm,
+    has_statistics,
     policies_of,
     policy_for,
     queue_of,
@@ -209,6 +210,11 @@ class Migration:
         problems += await self._problems_of_policies()
         if await has_alarm(self._api):
             problems.append("the broker has an alarm for memory or disk: it takes no copies")
+        if not await has_statistics(self._api):
+            problems.append(
+                "the broker collects no statistics (management.disable_stats), so nobody can tell "
+                "what consumers hold"
+            )
         problems += await self._lacking_permissions()
         if problems:
             raise UnsafeError(self._name, problems)
