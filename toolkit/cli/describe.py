@@ -33,7 +33,7 @@ def describe_services(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SERVICE]...",
+            metavar="SERVICE",
             help="All of the project, unless named.",
             autocompletion=service_names,
         ),

@@ -157,9 +157,15 @@ def tries(consumer: Document) -> Iterator[str]:
     in_place = retry["immediately"] + 1
     yield f"{in_place} {'try' if in_place == 1 else 'tries'} in place, {retry['most_tries']} in all"
     if retry["after"]:
-        yield f"again after {', '.join(retry['after'])}"
+        yield f"again after {', '.join(_span(step) for step in retry['after'])}"
     if switch := consumer["kill_switch"]:
         yield f"pauses {switch['pause']} when {switch['share']:.0%} fail"
+
+
+def _span(step: str) -> str:
+    """From the shortest to the longest of the delays that jitter chooses from."""
+    shortest, *longer = step.split("/")
+    return f"{shortest} to {longer[-1]}" if longer else shortest
 
 
 def kept(dead_letters: Document) -> str:

@@ -5,6 +5,7 @@ Receives a picture, hands the text of an SVG document.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 from toolkit.operations.paper import PADDING, Box, Paper, Point, width_of
 from toolkit.operations.picture import Band, Consumer, Picture
@@ -13,6 +14,7 @@ _LINE = 18
 _MARGIN = 24
 _GAP = 128  # between columns: room for wires
 _BUS = 16  # from a box to the line that goes around it
+_FACT = 44  # characters in a line of what is said of a consumer
 _INDENT = 20  # of dead letters below their queue
 _WIRES = ("#2563eb", "#0d9488", "#9333ea", "#c2410c", "#4d7c0f", "#be185d", "#0369a1", "#7c2d12")
 
@@ -141,11 +143,12 @@ class _Drawing:
         below = Box(queue.x + _INDENT, queue.bottom + 16, queue.width - _INDENT, 36)
         dead = self._chip(below, "dead", one.dead_letters)
         self._paper.write(dead.x + PADDING, dead.y + 29, one.dead_letter_facts, "small")
-        height = max(dead.bottom - y, 28 + 14 * len(one.facts))
+        facts = _facts(one)
+        height = max(dead.bottom - y, 28 + 14 * len(facts))
         consumer = Box(self._consumers.x, y, self._consumers.width, height)
         self._paper.box(consumer, "box")
         self._paper.write(consumer.x + PADDING, y + 17, one.name, "title")
-        for number, fact in enumerate(one.facts):
+        for number, fact in enumerate(facts):
             self._paper.write(consumer.x + PADDING, y + 36 + 14 * number, fact, "small")
         self._paper.line([(queue.right, queue.middle), (consumer.x, queue.middle)], "flow")
         self._paper.line([(consumer.x, dead.middle), (dead.right, dead.middle)], "lost")
@@ -202,6 +205,11 @@ class _Drawing:
         return box
 
 
+def _facts(consumer: Consumer) -> list[str]:
+    """In lines that aren't too long."""
+    return [line for fact in consumer.facts for line in wrap(fact, _FACT)]
+
+
 def _row(box: Box, number: int) -> float:
     """The height of a row's middle in a titled box."""
     return box.y + _LINE * (number + 2) - 4
@@ -235,7 +243,7 @@ def _widest_queue(picture: Picture) -> float:
 def _widest_consumer(picture: Picture) -> float:
     consumers = [one for band in picture.bands for one in band.consumers]
     names = _widest((one.name for one in consumers), at_least=160)
-    facts = (fact for one in consumers for fact in one.facts)
+    facts = (fact for one in consumers for fact in _facts(one))
     return _widest(facts, "small", at_least=names)
 
 
