@@ -15,7 +15,7 @@ from tests.unit.operations.market import (
     names_of,
     stall,
 )
-from toolkit import Retry, Service
+from toolkit import QueueOptions, Retry, Service
 from toolkit.operations.paper import Box, width_of
 from toolkit.operations.picture import Picture
 from toolkit.operations.svg import svg
@@ -28,6 +28,7 @@ def sprawling() -> Service:
     """A long name of a service with short ones of queues, many delays, and a long consumer."""
     bring, listen = Bring(), Listen()
     bring.retry = Retry.exponential(attempts=8, jitter=0.2)
+    bring.queue = QueueOptions(name="q")
     return Service(LONG, consumers=[bring, listen], settings=in_memory())
 
 
