@@ -24,16 +24,28 @@ SVG = "{http://www.w3.org/2000/svg}"
 LONG = "a-service-whose-name-is-as-long-as-the-name-of-a-service-may"
 
 
-def sprawling() -> Service:
-    """A long name of a service with short ones of queues, many delays, and a long consumer."""
-    bring, listen = Bring(), Listen()
-    bring.retry = Retry.exponential(attempts=8, jitter=0.2)
+def long_name() -> Service:
+    """Of the service, with a short one of its queue."""
+    bring = Bring()
     bring.queue = QueueOptions(name="q")
-    return Service(LONG, consumers=[bring, listen], settings=in_memory())
+    return Service(LONG, consumers=[bring], settings=in_memory())
 
 
-PICTURES = [drawn(), drawn(stall()), drawn(cart(Listen())), drawn(sprawling(), stall())]
-EACH = pytest.mark.parametrize("picture", PICTURES, ids=["both", "stall", "cart", "sprawling"])
+def many_delays() -> Service:
+    """In many rows, and in more than a line of facts."""
+    bring = Bring()
+    bring.retry = Retry.exponential(attempts=8, jitter=0.2)
+    return cart(bring, Listen())
+
+
+PICTURES = {
+    "both": drawn(),
+    "stall": drawn(stall()),
+    "without delays": drawn(cart(Listen())),
+    "long name": drawn(long_name()),
+    "many delays": drawn(many_delays(), stall(), long_name()),
+}
+EACH = pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES)
 
 
 def parsed(picture: Picture) -> ElementTree.Element:
