@@ -64,6 +64,16 @@ class VirtualHost:
         parts = urlsplit(self._url)
         return urlunsplit(parts._replace(netloc=f"{user}:{PASSWORD}@{parts.hostname}:{parts.port}"))
 
+    def let_manage(self, url: str) -> None:
+        """Let the user of this URL ask the management API."""
+        user = urlsplit(url).username
+        self._ask("PUT", f"/api/users/{user}", {"password": PASSWORD, "tags": "management"})
+
+    def add_policy(self, name: str, pattern: str, definition: dict[str, Any]) -> None:
+        """Set a policy for queues."""
+        what = {"pattern": pattern, "definition": definition, "apply-to": "queues"}
+        self._ask("PUT", f"/api/policies/{self._path}/{name}", what)
+
     def add_queue(self, name: str, *, durable: bool = True, **arguments: object) -> None:
         """Make a queue; `x_queue_type` stands for `x-queue-type`."""
         named = {key.replace("_", "-"): value for key, value in arguments.items()}

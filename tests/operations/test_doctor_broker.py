@@ -17,7 +17,8 @@ from tests.hostile.management import PASSWORD, VirtualHost
 from toolkit import Settings
 from toolkit.operations.doctor.broker import met
 from toolkit.operations.doctor.finding import Finding
-from toolkit.operations.doctor.management import default_address, management
+from toolkit.operations.doctor.management import management
+from toolkit.operations.management import default_address
 from toolkit.testing.broker import Broker
 from toolkit.transport.rabbitmq.tls import Tls
 

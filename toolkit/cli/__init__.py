@@ -1,7 +1,8 @@
 """The command line: commands only, no logic of their own.
 
 `main` is the entry point and knows every command by name, without importing any; `new`, `dev`,
-`run`, `publish`, `tap`, `describe` and `doctor` are one command each. `output` is how they speak,
+`run`, `publish`, `tap`, `describe`, `doctor`, `dead`, `topology`, `top` and `capacity` are one
+command each, of which `dead` shows what it finds by way of `letters`. `output` is how they speak,
 `ending` how they end, `completion` what a shell completes.
 """
 

@@ -143,7 +143,6 @@ def _write_svg(file: str, text: str) -> None:
 
 
 _Rows = list[tuple[str, ...]]
-_LONG_NAME = 50
 
 
 def _print_tables(description: Document) -> None:
@@ -205,11 +204,8 @@ def _print_table(title: str, columns: tuple[str, ...], rows: _Rows) -> None:
         from rich.text import Text  # noqa: PLC0415
 
         table = Table(title=title, title_justify="left", title_style="bold")
-        for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
-            # A name is never cut, and broken only if it is very long.
-            is_name = column in ("queue", "message", "name")
-            least = min(_LONG_NAME, max(map(len, cells))) if is_name else None
-            table.add_column(column, overflow="fold", min_width=least)
+        for column in columns:
+            table.add_column(column, overflow="fold")  # a name is never cut
         for row in rows:
             table.add_row(*map(Text, row))  # as it is: a name may have brackets
         console().print(table)

@@ -22,6 +22,10 @@ COMMANDS = {
     "tap": "Watch messages go by, without disturbing anyone.",
     "describe": "Show what services consume, publish, retry and declare. Needs no broker.",
     "doctor": "Look machine, broker and services over: what is wrong, and its fix.",
+    "dead": "Look at dead letters, replay, edit or discard them.",
+    "topology": "Compare what is declared with what a broker holds, and change the broker safely.",
+    "top": "Show rates, backlogs and when they are drained, live.",
+    "capacity": "Say how many consumers hold a latency target, and how long a peak lasts.",
 }
 """Each is the `app` of the module of that name in this package."""
 

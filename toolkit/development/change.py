@@ -22,6 +22,13 @@ def is_code(path: Path, root: Path) -> bool:
     return inside.suffix in _CODE and not _NOT_CODE.intersection(inside.parts)
 
 
+def may_hold_code(path: Path, root: Path) -> bool:
+    """Whether it is a folder to look into: what is in a new one may not be told of by the system,
+    which has to begin watching it first.
+    """
+    return path.is_dir() and not _NOT_CODE.intersection(path.relative_to(root).parts)
+
+
 def concerned(paths: Iterable[Path], project: Project) -> frozenset[str]:
     """The services, by name. A file that belongs to none of them may matter to each."""
     names = set[str]()

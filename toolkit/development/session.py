@@ -13,7 +13,7 @@ from pathlib import Path
 from watchfiles import awatch
 
 from toolkit.development.broker import Place, noted
-from toolkit.development.change import concerned, described, is_code, watched
+from toolkit.development.change import concerned, described, is_code, may_hold_code, watched
 from toolkit.development.console import Console
 from toolkit.development.process import ServiceProcess
 from toolkit.embedded import EmbeddedBroker
@@ -23,6 +23,7 @@ from toolkit.project import Project
 from toolkit.testing.broker.keeper import Keeper
 
 _DEBOUNCE = 200  # milliseconds: editors save in several steps
+_SETTLED = 1.0  # seconds until a new folder is looked into once more
 
 
 class Session:
@@ -83,29 +84,39 @@ class Session:
             await asyncio.wait(tasks)
 
     async def _watch(self, keeper: Keeper) -> None:
-        def filtered(_: object, path: str) -> bool:
-            return self._is_code(Path(path))
-
         async for changes in awatch(
-            *watched(self._project), watch_filter=filtered, stop_event=self._stop, step=_DEBOUNCE
+            *watched(self._project),
+            watch_filter=lambda _, path: self._matters(Path(path)),
+            stop_event=self._stop,
+            step=_DEBOUNCE,
         ):
             self._change(frozenset(Path(path) for _, path in changes), keeper)
 
-    def _is_code(self, path: Path) -> bool:
+    def _matters(self, path: Path) -> bool:
         inside = path.is_relative_to(self._project.root)
-        return is_code(path, self._project.root if inside else path.parent)
+        root = self._project.root if inside else path.parent
+        return is_code(path, root) or may_hold_code(path, root)
 
     def _change(self, paths: frozenset[Path], keeper: Keeper) -> None:
+        known = set(self._running)
+        self._look(keeper)
+        files = frozenset(path for path in paths if not path.is_dir())
+        if files != paths:
+            asyncio.get_running_loop().call_later(_SETTLED, self._look, keeper)
+        for name in concerned(files, self._project) & known & set(self._running):
+            process, _ = self._running[name]
+            process.change(described(files, process.entry, self._project.root))
+
+    def _look(self, keeper: Keeper) -> None:
+        """Which services there are now."""
+        if self._stop.is_set():
+            return
         try:
             self._project = Project.find(self._project.root)
             self._chosen = self._project.chosen(self._names)
         except ToolkitError as error:  # half of it is written; the next save may mend it
             self.console.say(str(error))
-        known = set(self._running)
         self._follow(keeper)
-        for name in concerned(paths, self._project) & known & set(self._running):
-            process, _ = self._running[name]
-            process.change(described(paths, process.entry, self._project.root))
 
     def _follow(self, keeper: Keeper) -> None:
         """Starts what is new, and ends what is gone."""

@@ -45,6 +45,17 @@ ORIGINAL_PROPERTIES: Final = "original-properties"
 DROPPED_HEADERS: Final = "dropped-headers"
 """Names of headers that a dead letter had no room for."""
 
+REPLAY_COUNT: Final = "replay-count"
+"""How often this message has been sent back from the dead letters; 0, or absent, for never."""
+REPLAYED_AT: Final = "replayed-at"
+REPLAYED_FINGERPRINT: Final = "replayed-fingerprint"
+"""The fault that it was last replayed after: the same one again means that nothing was mended."""
+EDITED_FROM: Final = "edited-from"
+"""The id of the dead letter that somebody made this message of."""
+DISCARDED_AT: Final = "discarded-at"
+DISCARDED_FROM: Final = "discarded-from"
+"""The queue of dead letters that an archived one goes back to when it is restored."""
+
 DELIVERY_COUNT: Final = "x-delivery-count"
 ACQUIRED_COUNT: Final = "x-acquired-count"
 

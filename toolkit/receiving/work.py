@@ -17,11 +17,12 @@ _GENERATIONS = 4  # of a prefetch, whose deliveries are remembered as survived
 
 _BODY = 256  # bytes of a body that are looked at
 
-Key = tuple[str, int, int, int]
+Key = tuple[str, int, int, int, int]
 
 
 def key_of(delivery: Delivery) -> Key | None:
-    """What tells one try of a message from all others; None where the message has no id.
+    """What tells one try of a message from all others; None where the message has no id. A replay
+    from the dead letters is another try, however often this process has finished the message.
 
     The body is in it because strangers give one id to many messages, and each of those is to be
     handled.
@@ -31,7 +32,8 @@ def key_of(delivery: Delivery) -> Key | None:
         return None
     headers, body = envelope.headers, envelope.body
     attempts = wire.count(headers, wire.ATTEMPTS) if wire.ATTEMPTS in headers else 0
-    return envelope.message_id, attempts, len(body), crc32(body[:_BODY])
+    replays = wire.count(headers, wire.REPLAY_COUNT) if wire.REPLAY_COUNT in headers else 0
+    return envelope.message_id, attempts, replays, len(body), crc32(body[:_BODY])
 
 
 class Work:

@@ -114,8 +114,8 @@ class Settings(BaseSettings):
     broker's certificate may come from, instead of the system's, and the certificate and key to
     show to a broker that asks. `lane="plain"` sends every message through aio-pika, several times
     slower, for comparison or if the fast lane is in doubt. Without a `health_port` health is told
-    to nobody; `stall_limit` is how long the event loop may stand still. Raises `SettingsError`
-    with every problem.
+    to nobody; `stall_limit` is how long the event loop may stand still. `allow_edit` lets people
+    change dead letters before they replay them. Raises `SettingsError` with every problem.
     """
 
     model_config = SettingsConfigDict(
@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     health_host: str = "127.0.0.1"
     health_port: int | None = Field(default=None, ge=1, le=65535)
     stall_limit: PositiveLength = timedelta(seconds=10)
+    allow_edit: bool = False
     log_level: Level = "info"
     log_format: Format = "auto"
 

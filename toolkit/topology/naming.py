@@ -16,6 +16,8 @@ COMMANDS: Final = "commands"
 DEFAULT_EXCHANGE: Final = ""
 """AMQP's nameless exchange, where the routing key is a queue's name."""
 
+_DEAD: Final = ".dead"
+
 _SERVICE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _QUEUE = re.compile(r"[A-Za-z0-9_.:@#,/-]{1,200}")
 _BEFORE_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -53,7 +55,17 @@ def consumer_queue(service: str, class_name: str) -> str:
 
 def dead_letter_queue(queue: str) -> str:
     """Where the dead letters of a queue are kept."""
-    return f"{queue}.dead"
+    return f"{queue}{_DEAD}"
+
+
+def is_dead_letter_queue(queue: str) -> bool:
+    """Whether a queue is one of those, going by its name."""
+    return queue.endswith(_DEAD)
+
+
+def archive_queue(queue: str) -> str:
+    """Where what is discarded from a queue of dead letters is kept for a while."""
+    return f"{queue}.archive"
 
 
 def rung(service: str, delay: timedelta) -> str:
@@ -74,3 +86,13 @@ def parked_queue(service: str) -> str:
 def suspects_queue(service: str) -> str:
     """Where messages wait to run alone, because their process died under them too often."""
     return f"{service}.suspects"
+
+
+def migrating(queue: str) -> str:
+    """The queue and the exchange that hold a queue's messages while it gets other arguments."""
+    return f"{queue}.migrating"
+
+
+def belongs_to(service: str, name: str) -> bool:
+    """Whether a queue or exchange of this name is the service's by its name."""
+    return name.startswith(f"{service}.")

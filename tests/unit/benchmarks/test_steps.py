@@ -88,7 +88,7 @@ WALKS: dict[str, tuple[Walk, int, int]] = {
     "frames of a publish, and its fate": (write, 7, 219),
     "decode properties": (decode, 4, 421),
     "encode properties": (encode, 8, 341),
-    "a delivery to its mark": (receive, 21, 465),
+    "a delivery to its mark": (receive, 21, 473),
     "the same by way of a worker": (pump, 25, 580),
     "a call of an outlet to the transport's door": (publish, 11, 295),
     "the same by many": (publish_many, 14, 318),

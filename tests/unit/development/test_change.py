@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.development.change import concerned, described, is_code
+from toolkit.development.change import concerned, described, is_code, may_hold_code
 from toolkit.project import Project
 
 
@@ -62,3 +62,12 @@ def test_a_change_is_told_by_its_first_own_file(project: Project) -> None:
     paths.append(project.root / "services/depot/service.py")
     assert described(paths, orders, project.root) == "services/orders/a.py and 1 more"
     assert described([project.root / ".env"], orders, project.root) == ".env"
+
+
+def test_a_new_folder_is_looked_into(project: Project) -> None:
+    """Its first files may have been there before the system began to tell of them."""
+    for name, expected in (("services/new", True), ("__pycache__", False), (".venv/x", False)):
+        folder = project.root / name
+        folder.mkdir(parents=True)
+        assert may_hold_code(folder, project.root) is expected
+    assert not may_hold_code(project.root / "services/orders/service.py", project.root)

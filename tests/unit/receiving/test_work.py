@@ -18,10 +18,12 @@ ONE, OTHER = key("m-1"), key("m-2")
 
 
 def test_tries_of_a_message_are_told_apart() -> None:
-    """By its id and the attempts behind it; whatever a stranger calls attempts is none."""
+    """By its id, and the attempts and replays behind it; what a stranger calls attempts is none."""
     assert key("m") == key_of(delivery(message_id="m"))
     assert key("m") == key_of(delivery(message_id="m", headers={wire.ATTEMPTS: ["x"]}))
     assert key("m", 3) != key("m")
+    replayed = delivery(message_id="m", headers={wire.ATTEMPTS: 0, wire.REPLAY_COUNT: 1})
+    assert key_of(replayed) != key("m")
     assert key_of(delivery(message_id=None)) is None
 
 

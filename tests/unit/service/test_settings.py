@@ -56,6 +56,7 @@ def test_every_setting_can_come_from_the_environment(
         "HEALTH_HOST": "0.0.0.0",
         "HEALTH_PORT": "8081",
         "STALL_LIMIT": "3s",
+        "ALLOW_EDIT": "true",
     }
     files = {"TLS_CA": tls.ca, "TLS_CERT": tls.cert, "TLS_KEY": tls.key}
     variables |= {name: str(path) for name, path in files.items()}
@@ -71,6 +72,7 @@ def test_every_setting_can_come_from_the_environment(
     assert settings.lane == "plain"
     assert (settings.health_host, settings.health_port) == ("0.0.0.0", 8081)
     assert settings.stall_limit == timedelta(seconds=3)
+    assert settings.allow_edit
 
 
 def test_a_file_is_read_and_the_environment_wins(

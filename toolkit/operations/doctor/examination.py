@@ -15,8 +15,9 @@ from toolkit.operations.doctor import broker, docker, machine, permission, queue
 from toolkit.operations.doctor.finding import Finding
 from toolkit.operations.doctor.look import in_thread, looked
 from toolkit.operations.doctor.management import CHECK as MANAGEMENT
-from toolkit.operations.doctor.management import default_address, management
+from toolkit.operations.doctor.management import management
 from toolkit.operations.doctor.service import Chosen, chosen, elsewhere, loaded, project_here
+from toolkit.operations.management import default_address
 from toolkit.project import Project
 from toolkit.service import Service
 from toolkit.service.settings import Settings

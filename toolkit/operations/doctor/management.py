@@ -1,61 +1,30 @@
 """What can't be asked over AMQP: alarms, and the time that it is for the broker.
 
-Receives the management API's address and an AMQP address whose user asks, hands findings. The API
-is only read. A redirection isn't followed: it would take the password elsewhere.
+Receives the management API's address and an AMQP address whose user asks, hands findings.
 """
 
-import base64
-import http.client
 import json
-import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from yarl import URL
 
-from toolkit.errors import ToolkitError
 from toolkit.operations.doctor.finding import Finding
 from toolkit.operations.doctor.look import in_thread
+from toolkit.operations.management import Answer, NoManagementError, ask, shown
 from toolkit.transport.rabbitmq.tls import Tls
 
 CHECK = "management"
 ALARMS, CLOCK = "alarms", "clock"
 
 MOST_SKEW = timedelta(seconds=2)
-_TIMEOUT = 3.0  # seconds, for the connection and for each answer
 _ALARMS_PATH = "/api/health/checks/alarms"
-_PORTS = {"http": 15672, "https": 15671}
 _REMEDIES = {
     "memory": "give the broker's machine memory, or raise vm_memory_high_watermark",
     "disk": "free disk space on the broker's machine, or lower disk_free_limit",
 }
-
-
-class NoManagementError(ToolkitError):
-    """The API gave no answer, with the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer of the API, and when we had it by our own clock."""
-
-    status: int
-    body: bytes
-    date: datetime | None
-    asked: datetime
-    received: datetime
-
-
-def default_address(amqp_url: str) -> str:
-    """Where the API is unless somebody moved it; over TLS where AMQP is."""
-    url = URL(amqp_url)
-    scheme = "https" if url.scheme == "amqps" else "http"
-    return str(URL.build(scheme=scheme, host=url.host or "localhost", port=_PORTS[scheme]))
 
 
 async def management(address: str, amqp_url: str, tls: Tls) -> list[Finding]:
@@ -70,43 +39,6 @@ async def management(address: str, amqp_url: str, tls: Tls) -> list[Finding]:
         )
         return [Finding(CHECK, subject, "unknown", reason, fix) for subject in (ALARMS, CLOCK)]
     return [*alarms(answer, URL(amqp_url).user or "guest"), clock(answer)]
-
-
-def ask(address: str, path: str, amqp_url: str, tls: Tls) -> Answer:
-    """One question, with the user of the AMQP address. Blocks; raises NoManagementError."""
-    where = urlsplit(address)
-    account = URL(amqp_url)
-    token = base64.b64encode(
-        f"{account.user or 'guest'}:{account.password or 'guest'}".encode()
-    ).decode()
-    try:
-        connection = _connection(where.scheme, where.hostname, where.port, tls)
-        asked = datetime.now(UTC)
-        try:
-            connection.request(
-                "GET", where.path.rstrip("/") + path, headers={"Authorization": f"Basic {token}"}
-            )
-            answer = connection.getresponse()
-            received = datetime.now(UTC)
-            body = answer.read()
-        finally:
-            connection.close()
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise NoManagementError(f"doesn't answer ({str(error) or type(error).__name__})") from error
-    return Answer(answer.status, body, _date(answer.getheader("Date")), asked, received)
-
-
-def _connection(
-    scheme: str, host: str | None, port: int | None, tls: Tls
-) -> http.client.HTTPConnection:
-    if scheme not in _PORTS or not host:
-        raise ValueError("it is no address; use http://host:15672")
-    if scheme == "http":
-        return http.client.HTTPConnection(host, port or _PORTS[scheme], timeout=_TIMEOUT)
-    context: ssl.SSLContext = tls.context()
-    return http.client.HTTPSConnection(
-        host, port or _PORTS[scheme], timeout=_TIMEOUT, context=context
-    )
 
 
 def alarms(answer: Answer, user: str) -> Iterator[Finding]:
@@ -165,21 +97,6 @@ def skew_of(answer: Answer) -> timedelta:
     ahead = answer.date - answer.received
     behind = answer.asked - (answer.date + timedelta(seconds=1))
     return max(ahead, behind, timedelta())
-
-
-def shown(address: str) -> str:
-    """Without a password, should one be in it."""
-    try:
-        return str(URL(address).with_user(None).with_query(None))
-    except ValueError:
-        return "that address"
-
-
-def _date(text: str | None) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC) if text else None
-    except ValueError:
-        return None
 
 
 def _json(body: bytes) -> Any:

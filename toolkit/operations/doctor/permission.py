@@ -17,10 +17,15 @@ CHECK = "permissions"
 
 def needed_by(service: Service) -> frozenset[Need]:
     """Everything that it asks of the broker."""
+    return needs_of(service.topology, consumed_by(service), service.settings.topology)
+
+
+def consumed_by(service: Service) -> list[str]:
+    """The queues that it takes messages from."""
     consumed = [subscription.queue for subscription in service.subscriptions]
     if consumed:
         consumed.append(naming.suspects_queue(service.name))
-    return needs_of(service.topology, consumed, service.settings.topology)
+    return consumed
 
 
 async def permissions(
