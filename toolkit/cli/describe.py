@@ -3,18 +3,22 @@
 Receives names of services, hands their description to a table, to JSON, to a picture or to files.
 """
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.completion import service_names
 from toolkit.cli.ending import WRONG
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
+from toolkit.errors import ConfigurationError
 from toolkit.operations.description import Document, describe
 from toolkit.operations.file import writing
-from toolkit.operations.picture import consumer_facts, kept, picture_of
+from toolkit.operations.picture import kept, pace, picture_of, tries
 from toolkit.operations.schema import outdated_schemas, write_schemas
 from toolkit.project import Project, load
 
@@ -26,8 +30,13 @@ app = command_app()
 
 @app.command("describe")
 def describe_services(
-    targets: Annotated[
-        list[str] | None, typer.Argument(metavar="SERVICE", show_default=False)
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SERVICE",
+            help="All of the project, unless named.",
+            autocompletion=service_names,
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="All that decides behaviour, sorted: for a diff in CI.")
@@ -63,17 +72,20 @@ def describe_services(
         toolkit describe --svg services.svg
         toolkit describe orders --schemas services/orders/schemas --check
 
-    Exit codes: 0 done, 1 a committed schema differs (--check), 2 usage, 73 a file can't be written,
-    78 configuration.
+    Exit codes: 0 done, 1 a committed schema differs (--check), 2 usage, 65 a file can't be read,
+    73 a file can't be written, 78 configuration.
     """
     asked = (as_json, as_mermaid, svg_file is not None, schemas is not None)
     if sum(asked) > 1:
         raise typer.BadParameter("one of --json, --mermaid, --svg and --schemas at a time")
     if check and schemas is None:
         raise typer.BadParameter("--check goes with --schemas")
-    services = _services(targets or [])
+    services = _load(names or [])
     if schemas is not None:
-        _put_schemas(services, schemas, check=check, targets=targets or [])
+        if check:
+            _check_schemas(services, schemas, names or [])
+        else:
+            _write_schemas(services, schemas)
         return
     description = describe(services)
     if as_json:
@@ -85,39 +97,49 @@ def describe_services(
     elif svg_file is not None:
         from toolkit.operations.svg import svg  # noqa: PLC0415 - only when asked for
 
-        _put(svg_file, svg(picture_of(description)))
+        _write_svg(svg_file, svg(picture_of(description)))
     else:
         _print_tables(description)
 
 
-def _services(targets: Sequence[str]) -> "list[Service]":
-    names = targets or [entry.name for entry in Project.find().services]
-    return [load(name) for name in dict.fromkeys(names)]
+def _load(names: Sequence[str]) -> "list[Service]":
+    """What services print while they are imported isn't output of this command."""
+    with redirect_stdout(sys.stderr):
+        return [load(name) for name in dict.fromkeys(names or _all_names())]
 
 
-def _put_schemas(
-    services: "Sequence[Service]", folder: Path, *, check: bool, targets: Sequence[str]
-) -> None:
-    if check:
-        problems = outdated_schemas(services, folder)
-        for problem in problems:
-            say(f"error: {problem}")
-        if problems:
-            again = " ".join(["toolkit describe", *targets, "--schemas", str(folder)])
-            say(f"write them anew with: {again}")
-            raise typer.Exit(WRONG)
-        return
+def _all_names() -> list[str]:
+    project = Project.find()
+    if not project.services:
+        raise ConfigurationError(
+            f"there is no service in {project.root} yet", ["make one: toolkit new service NAME"]
+        )
+    return [entry.name for entry in project.services]
+
+
+def _check_schemas(services: "Sequence[Service]", folder: Path, names: Sequence[str]) -> None:
+    problems = outdated_schemas(services, folder)
+    for problem in problems:
+        say(f"error: {problem}")
+    if problems:
+        again = shlex.join(["toolkit", "describe", *names, "--schemas", str(folder)])
+        say(f"write what is missing or differs with: {again}")
+        raise typer.Exit(WRONG)
+
+
+def _write_schemas(services: "Sequence[Service]", folder: Path) -> None:
     for path in write_schemas(services, folder):
         typer.echo(path)
 
 
-def _put(file: str, text: str) -> None:
+def _write_svg(file: str, text: str) -> None:
     if file == "-":
-        sys.stdout.write(text)
+        typer.echo(text, nl=False)
         return
-    with writing(Path(file)):
-        Path(file).write_text(text)
-    say(f"drawn: {file}")
+    path = Path(file)
+    with writing(path):
+        path.write_text(text, encoding="utf-8")
+    say(f"written: {file}")
 
 
 _Rows = list[tuple[str, ...]]
@@ -127,7 +149,7 @@ def _print_tables(description: Document) -> None:
     for name, service in description["services"].items():
         _print_table(
             f"{name} consumes",
-            ("queue", "handles", "tries", "dead letters", "at once"),
+            ("queue", "handles", "pace", "if it fails", "dead letters"),
             list(_consumed(service["consumes"])),
         )
         _print_table(
@@ -142,20 +164,22 @@ def _print_tables(description: Document) -> None:
 
 def _consumed(consumes: Document) -> Iterator[tuple[str, ...]]:
     for queue, one in consumes.items():
-        at_once, *tries = consumer_facts(one)
         handled = ", ".join(f"{name} v{what['version']}" for name, what in one["handles"].items())
-        yield queue, handled, "; ".join(tries), kept(one["dead_letters"]), at_once
+        yield queue, handled, pace(one), "; ".join(tries(one)), kept(one["dead_letters"])
 
 
 def _published(publishes: Document) -> Iterator[tuple[str, ...]]:
     for name, one in publishes.items():
-        options = {
-            "required": one["required"] and one["kind"] == "event",
-            "ttl": one["ttl_ms"] is not None and f"ttl {one['ttl_ms']} ms",
-            "priority": one["priority"] is not None and f"priority {one['priority']}",
-        }
-        shown = (key if value is True else str(value) for key, value in options.items() if value)
-        yield name, str(one["version"]), one["exchange"], ", ".join(shown)
+        yield name, str(one["version"]), one["exchange"], ", ".join(_options(one))
+
+
+def _options(published: Document) -> Iterator[str]:
+    if published["required"]:
+        yield "required"
+    if (ttl := published["ttl_ms"]) is not None:
+        yield f"ttl={ttl} ms"
+    if (priority := published["priority"]) is not None:
+        yield f"priority={priority}"
 
 
 def _declared(declares: Document) -> Iterator[tuple[str, ...]]:
@@ -177,10 +201,13 @@ def _print_table(title: str, columns: tuple[str, ...], rows: _Rows) -> None:
         return
     if is_terminal():
         from rich.table import Table  # noqa: PLC0415 - only where it is drawn
+        from rich.text import Text  # noqa: PLC0415
 
-        table = Table(*columns, title=title, title_justify="left", title_style="bold")
+        table = Table(title=title, title_justify="left", title_style="bold")
+        for column in columns:
+            table.add_column(column, overflow="fold")  # a name is never cut
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # as it is: a name may have brackets
         console().print(table)
         return
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]

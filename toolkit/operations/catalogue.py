@@ -30,16 +30,25 @@ class UnknownMessageError(ToolkitError):
         super().__init__(f"no service here publishes or consumes '{name}'; {hint}")
 
 
+class AmbiguousMessageError(ToolkitError):
+    """Several messages of the project have a class of this name."""
+
+    exit_code = 65
+
+    def __init__(self, name: str, meant: Sequence[str]) -> None:
+        super().__init__(f"'{name}' may be {' or '.join(meant)}; give one of these names")
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One message of the project."""
 
     route: Route
-    """The owner's contract, and how it is published."""
+    """The owner's contract, and how it is published; where the owner isn't here, a copy."""
     owner: str
-    """The service whose contract it is."""
+    """The service whose contract this is."""
     codec: Codec
-    """How the owner writes it."""
+    """How that service writes it."""
 
     @property
     def contract(self) -> Contract:
@@ -65,14 +74,20 @@ class Catalogue:
         return cls(dict(sorted((copied | owned).items())))
 
     def find(self, name: str) -> Entry:
-        """By its name on the wire, or that of its class. Raises `UnknownMessageError`."""
+        """By its name on the wire, or that of its class.
+
+        Raises `UnknownMessageError` or `AmbiguousMessageError`.
+        """
         if name in self.entries:
             return self.entries[name]
-        for entry in self.entries.values():
-            if entry.contract.model.__name__ == name:
-                return entry
-        classes = [entry.contract.model.__name__ for entry in self.entries.values()]
-        raise UnknownMessageError(name, classes if name[:1].isupper() else list(self.entries))
+        classes = {wire: entry.contract.model.__name__ for wire, entry in self.entries.items()}
+        meant = [wire for wire, of_class in classes.items() if of_class == name]
+        if len(meant) > 1:
+            raise AmbiguousMessageError(name, meant)
+        if not meant:
+            known = classes.values() if name[:1].isupper() else classes
+            raise UnknownMessageError(name, list(known))
+        return self.entries[meant[0]]
 
     @property
     def commands(self) -> tuple[str, ...]:

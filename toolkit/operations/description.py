@@ -1,7 +1,8 @@
 """All that decides how a service behaves, as plain values.
 
 Receives services that needn't be connected, hands a document to JSON, to tables and to pictures.
-It is sorted and has nothing of the machine in it, so two of them can be compared.
+It is sorted and has no address, path or moment in it, so two of them can be compared. What handlers
+and middleware do is code, and isn't in it.
 """
 
 from collections.abc import Iterable
@@ -31,8 +32,10 @@ def describe(services: Iterable[Service]) -> Document:
 
 
 def _service(service: Service) -> Document:
-    together = zip(service.consumers, service.subscriptions, strict=True)
-    consumers = {subscription.queue: _consumer(c, subscription) for c, subscription in together}
+    consumers = {
+        subscription.queue: _consumer(consumer, subscription)
+        for consumer, subscription in zip(service.consumers, service.subscriptions, strict=True)
+    }
     routes = {
         declared.contract.name: declared.route()
         for producer in service.producers
@@ -59,6 +62,7 @@ def _service(service: Service) -> Document:
         "settings": {
             "topology": service.settings.topology,
             "crash_budget": service.settings.crash_budget,
+            "publish_timeout": _length(service.settings.publish_timeout),
             "max_body": service.settings.max_body,
             "content_type": service.codec.content_type,
         },

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 
 from toolkit.operations.picture import Band, Picture
 
+_AS_ENTITIES = str.maketrans(
+    {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;"}
+)
+"""What would be taken for something else than text, as Mermaid writes it."""
+
 
 def mermaid(picture: Picture) -> str:
     """A flowchart, from left to right."""
@@ -37,43 +42,49 @@ def _lines(picture: Picture) -> Iterator[str]:
     for exchange, key in picture.strangers:
         yield f"{name('p', '')} -->|{_text(key)}| {name('x', exchange)}"
     for band in picture.bands:
-        yield from _band(band, name)
-    for route in picture.routes:
-        yield f"{name('x', route.exchange)} -->|{_text(route.key)}| {name('q', route.queue)}"
-    yield "classDef dead stroke:#c0392b,stroke-dasharray:4 3"
-    yield "classDef wait stroke:#b7791f,stroke-dasharray:4 3"
-    dead = [name("q", taking.dead_letters) for band in picture.bands for taking in band.takings]
-    if dead:
-        yield f"class {','.join(dead)} dead"
-    waits = [name("q", rung.queue) for band in picture.bands for rung in band.rungs]
-    if waits:
-        yield f"class {','.join(waits)} wait"
+        if band.consumers:
+            yield from _band(band, name)
+    for binding in picture.bindings:
+        key = _text(binding.routing_key)
+        yield f"{name('x', binding.exchange)} -->|{key}| {name('q', binding.queue)}"
+    yield from _looks(picture, name)
 
 
 def _band(band: Band, name: _Names) -> Iterator[str]:
-    if not band.takings:
-        return
     yield f"subgraph {name('s', band.service)}[{_text(band.service)}]"
-    for taking in band.takings:
-        queue, consumer = name("q", taking.queue), name("c", taking.queue)
-        dead = name("q", taking.dead_letters)
-        yield f"    {queue}[({_text(taking.queue)})] --> {consumer}[{_text(taking.consumer)}]"
-        yield f"    {consumer} -.->|given up| {dead}[({_text(taking.dead_letters)})]"
+    for one in band.consumers:
+        queue, consumer, dead = _queue(one.queue, name), name("c", one.queue), one.dead_letters
+        yield f"    {queue} --> {consumer}[{_text(one.name)}]"
+        yield f"    {consumer} -.->|{_text('given up')}| {_queue(dead, name)}"
     if band.way_back is not None:
         ladder, back = name("l", band.service), name("x", band.way_back)
         yield f"    subgraph {ladder}[{_text('tried again')}]"
         for rung in band.rungs:
-            yield f"        {name('q', rung.queue)}[({_text(rung.queue)})]"
+            yield f"        {_queue(rung, name)}"
         yield "    end"
         yield f"    {ladder} -.-> {back}{{{{{_text(band.way_back)}}}}}"
-        for taking in band.takings:
-            yield f"    {name('c', taking.queue)} -.-> {ladder}"
-            yield f"    {back} -.-> {name('q', taking.queue)}"
+        for one in band.consumers:
+            if one.has_delays:
+                yield f"    {name('c', one.queue)} -.-> {ladder}"
+                yield f"    {back} -.-> {name('q', one.queue)}"
     for queue, purpose in band.others:
-        yield f"    {name('q', queue)}[({_text(f'{queue}<br/>{purpose}')})]"
+        yield f"    {_queue(queue, name, purpose)}"
     yield "end"
 
 
-def _text(text: str) -> str:
-    """Quoted; what would end the quotes is written as Mermaid wants it."""
-    return '"' + text.replace("&", "#amp;").replace('"', "#quot;") + '"'
+def _looks(picture: Picture, name: _Names) -> Iterator[str]:
+    dead = [one.dead_letters for band in picture.bands for one in band.consumers]
+    rungs = [rung for band in picture.bands for rung in band.rungs]
+    for look, colour, queues in (("dead", "#dc2626", dead), ("wait", "#d97706", rungs)):
+        if queues:
+            yield f"classDef {look} stroke:{colour},stroke-dasharray:4 3"
+            yield f"class {','.join(name('q', queue) for queue in queues)} {look}"
+
+
+def _queue(queue: str, name: _Names, *more: str) -> str:
+    return f"{name('q', queue)}[({_text(queue, *more)})]"
+
+
+def _text(*lines: str) -> str:
+    """Quoted, each on a line of its own."""
+    return f'"{"<br/>".join(line.translate(_AS_ENTITIES) for line in lines)}"'

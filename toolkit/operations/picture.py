@@ -11,6 +11,8 @@ from typing import Any
 from toolkit.operations.description import Document
 from toolkit.policies.duration import format_duration
 from toolkit.topology import naming
+from toolkit.topology.declarations import Binding
+from toolkit.transport.memory.routing import topic_matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,69 +25,61 @@ class Announcement:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What an exchange sends to a queue."""
-
-    exchange: str
-    key: str
-    queue: str
-
-
-@dataclass(frozen=True, slots=True)
-class Taking:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumer:
     """One consumer, its queue, and where its dead letters go."""
 
-    consumer: str
+    name: str
+    facts: tuple[str, ...]
     queue: str
     queue_facts: str
-    facts: tuple[str, ...]
     dead_letters: str
-    dead_facts: str
+    dead_letter_facts: str
+    has_delays: bool
+    """Whether what failed waits on a rung."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """A queue in which a message waits for its next try."""
-
-    queue: str
-    delay: str
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
     """All that one service has on the broker."""
 
     service: str
-    takings: tuple[Taking, ...]
-    rungs: tuple[Rung, ...]
+    consumers: tuple[Consumer, ...]
+    rungs: tuple[str, ...]
+    """Queues in which messages wait for their next try, the shortest delay first."""
     way_back: str | None
     """The exchange that brings back what has waited."""
     others: tuple[tuple[str, str], ...]
-    """Queues beside that, each with what it is for."""
+    """Further queues, each with what it is for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """Services together, so that what goes from one to another is seen."""
 
     exchanges: tuple[tuple[str, str], ...]
-    """Name and type of those that all share."""
+    """Name and type of those that services share."""
     announcements: tuple[Announcement, ...]
-    routes: tuple[Route, ...]
+    bindings: tuple[Binding, ...]
+    """From a shared exchange to a consumer's queue."""
     bands: tuple[Band, ...]
 
     def keys(self, exchange: str) -> tuple[str, ...]:
-        """What passes through an exchange, as far as is known here."""
+        """What is announced or wanted at an exchange."""
         announced = {one.name for one in self.announcements if one.exchange == exchange}
-        wanted = {route.key for route in self.routes if route.exchange == exchange}
+        wanted = {one.routing_key for one in self.bindings if one.exchange == exchange}
         return tuple(sorted(announced | wanted))
+
+    def ways(self, announcement: Announcement) -> tuple[str, ...]:
+        """The keys, its own among them, by which its exchange may hand it on."""
+        keys = self.keys(announcement.exchange)
+        return tuple(key for key in keys if topic_matches(key, announcement.name))
 
     @property
     def strangers(self) -> tuple[tuple[str, str], ...]:
         """Exchange and key of what is wanted, and announced by nobody in the picture."""
-        announced = {(one.exchange, one.name) for one in self.announcements}
-        wanted = {(route.exchange, route.key) for route in self.routes}
+        announced = {(one.exchange, key) for one in self.announcements for key in self.ways(one)}
+        wanted = {(one.exchange, one.routing_key) for one in self.bindings}
         return tuple(sorted(wanted - announced))
 
 
@@ -98,21 +92,19 @@ def picture_of(description: Document) -> Picture:
         for name, exchange in service["declares"]["exchanges"].items()
         if name in (naming.EVENTS, naming.COMMANDS)
     }
-    announcements = (
-        Announcement(name, one["exchange"], event, one["version"])
-        for name, service in services.items()
-        for event, one in service["publishes"].items()
-    )
-    routes = (
-        Route(exchange, key, queue)
-        for service in services.values()
-        for exchange, key, queue in service["declares"]["bindings"]
-        if exchange in shared
-    )
     return Picture(
         exchanges=tuple(sorted(shared.items(), reverse=True)),
-        announcements=tuple(announcements),
-        routes=tuple(routes),
+        announcements=tuple(
+            Announcement(name, one["exchange"], message, one["version"])
+            for name, service in services.items()
+            for message, one in service["publishes"].items()
+        ),
+        bindings=tuple(
+            Binding(exchange, queue, key)
+            for service in services.values()
+            for exchange, key, queue in service["declares"]["bindings"]
+            if exchange in shared
+        ),
         bands=tuple(_band(name, service) for name, service in services.items()),
     )
 
@@ -120,49 +112,60 @@ def picture_of(description: Document) -> Picture:
 def _band(name: str, service: Document) -> Band:
     declared: dict[str, dict[str, Any]] = service["declares"]["queues"]
     back = naming.return_exchange(name)
-    has_rungs = back in service["declares"]["exchanges"]
-    takings = tuple(_taking(queue, one, declared) for queue, one in service["consumes"].items())
-    rungs = sorted(
-        (arguments["x-message-ttl"], queue)
+    rungs = {
+        queue: arguments["x-message-ttl"]
         for queue, arguments in declared.items()
         if arguments.get("x-dead-letter-exchange") == back
-    )
+    }
     purposes = {
-        naming.suspects_queue(name): "to run alone, after crashes",
-        naming.parked_queue(name): "whose queue has gone meanwhile",
+        naming.suspects_queue(name): "run alone, after crashes",
+        naming.parked_queue(name): "came back and found no queue",
     }
     return Band(
-        name,
-        takings,
-        tuple(Rung(queue, _length(ttl)) for ttl, queue in rungs),
-        back if has_rungs else None,
-        tuple((queue, purpose) for queue, purpose in purposes.items() if queue in declared),
+        service=name,
+        consumers=tuple(
+            _consumer(queue, one, declared) for queue, one in service["consumes"].items()
+        ),
+        rungs=tuple(sorted(rungs, key=lambda queue: rungs[queue])),
+        way_back=back if rungs else None,
+        others=tuple((queue, purpose) for queue, purpose in purposes.items() if queue in declared),
     )
 
 
-def _taking(queue: str, one: Document, declared: dict[str, dict[str, Any]]) -> Taking:
-    dead = one["dead_letters"]
-    return Taking(
-        consumer=one["consumer"],
+def _consumer(queue: str, one: Document, declared: dict[str, dict[str, Any]]) -> Consumer:
+    dead_letters = one["dead_letters"]
+    return Consumer(
+        name=one["consumer"],
+        facts=(pace(one), *tries(one)),
         queue=queue,
         queue_facts=", ".join(_queue_facts(declared[queue])),
-        facts=tuple(consumer_facts(one)),
-        dead_letters=dead["queue"],
-        dead_facts=kept(dead),
+        dead_letters=dead_letters["queue"],
+        dead_letter_facts=kept(dead_letters),
+        has_delays=bool(one["retry"]["after"]),
     )
 
 
-def consumer_facts(one: Document) -> Iterator[str]:
-    """How a consumer works, in a few short lines."""
-    limit = f", {one['timeout']} each" if one["timeout"] else ""
-    yield f"{one['concurrency']} at once of {one['prefetch']} held{limit}"
-    retry = one["retry"]
-    tries = retry["immediately"] + 1
-    yield f"{tries} {'try' if tries == 1 else 'tries'} in place, {retry['most_tries']} in all"
+def pace(consumer: Document) -> str:
+    """How much one process does at a time."""
+    limit = f", {consumer['timeout']} each" if consumer["timeout"] else ""
+    return f"{consumer['concurrency']} at once, {consumer['prefetch']} held{limit}"
+
+
+def tries(consumer: Document) -> Iterator[str]:
+    """What happens when it fails, in a few short lines."""
+    retry = consumer["retry"]
+    in_place = retry["immediately"] + 1
+    yield f"{in_place} {'try' if in_place == 1 else 'tries'} in place, {retry['most_tries']} in all"
     if retry["after"]:
-        yield f"again after {', '.join(retry['after'])}"
-    if switch := one["kill_switch"]:
+        yield f"again after {', '.join(_span(step) for step in retry['after'])}"
+    if switch := consumer["kill_switch"]:
         yield f"pauses {switch['pause']} when {switch['share']:.0%} fail"
+
+
+def _span(step: str) -> str:
+    """From the shortest to the longest of the delays that jitter chooses from."""
+    shortest, *longer = step.split("/")
+    return f"{shortest} to {longer[-1]}" if longer else shortest
 
 
 def kept(dead_letters: Document) -> str:
@@ -178,7 +181,7 @@ def kept(dead_letters: Document) -> str:
 def _queue_facts(arguments: Document) -> Iterator[str]:
     yield arguments["x-queue-type"]
     if (ttl := arguments.get("x-message-ttl")) is not None:
-        yield f"unread for {_length(ttl)} at most"
+        yield f"unread for {format_duration(timedelta(milliseconds=ttl))} at most"
     if (length := arguments.get("x-max-length")) is not None:
         yield f"{length:,} messages at most"
     if (size := arguments.get("x-max-length-bytes")) is not None:
@@ -187,7 +190,3 @@ def _queue_facts(arguments: Document) -> Iterator[str]:
         yield "one consumer at a time"
     if (priority := arguments.get("x-max-priority")) is not None:
         yield f"priorities to {priority}"
-
-
-def _length(milliseconds: int) -> str:
-    return format_duration(timedelta(milliseconds=milliseconds))

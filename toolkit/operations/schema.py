@@ -1,6 +1,6 @@
 """Contracts as JSON schemas, committed for teams in other repositories.
 
-Receives services, writes `<event>.v<version>.json` into a folder, or says what is out of date.
+Receives services, writes `NAME.vVERSION.json` into a folder, or says what is out of date.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolkit.messages.contract import Contract
 from toolkit.operations.catalogue import owned_by
-from toolkit.operations.file import writing
+from toolkit.operations.file import reading, writing
 from toolkit.service import Service
 
 
@@ -26,29 +26,34 @@ def fingerprint(contract: Contract) -> str:
 
 
 def write_schemas(services: Iterable[Service], folder: Path) -> list[Path]:
-    """Every contract that these services own; returns the files."""
+    """Every contract that these services own; returns the files. Raises `CannotWriteError`."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for path, text in _files(services, folder):
+    for path, content in _files(services, folder):
         with writing(path):
-            path.write_text(text)
+            path.write_bytes(content)
         written.append(path)
     return written
 
 
 def outdated_schemas(services: Iterable[Service], folder: Path) -> list[str]:
-    """One sentence for each file that isn't what the code says. Older versions may stay."""
+    """One sentence for each file that isn't what the code says. Older versions may stay.
+
+    Raises `CannotReadError`.
+    """
     problems = []
-    for path, text in _files(services, folder):
-        if not path.is_file():
-            problems.append(f"{path} is missing")
-        elif path.read_text() != text:
-            problems.append(f"{path} is not what the code says")
+    for path, content in _files(services, folder):
+        with reading(path):
+            if not path.exists():
+                problems.append(f"{path} is missing")
+            elif path.read_bytes() != content:
+                problems.append(f"{path} is not what the code says")
     return problems
 
 
-def _files(services: Iterable[Service], folder: Path) -> Iterator[tuple[Path, str]]:
+def _files(services: Iterable[Service], folder: Path) -> Iterator[tuple[Path, bytes]]:
     for service in services:
         for contract in owned_by(service):
-            yield folder / f"{contract.name}.v{contract.version}.json", rendered(contract)
+            name = f"{contract.name}.v{contract.version}.json"
+            yield folder / name, rendered(contract).encode()

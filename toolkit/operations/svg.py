@@ -1,37 +1,25 @@
-"""A picture as SVG: who announces, the exchanges, the queues, who consumes, from left to right.
+"""A picture as SVG: who publishes, the exchanges, the queues, who consumes, from left to right.
 
-Receives a picture, hands the text of an SVG document that needs nothing from elsewhere. All sizes
-are in pixels; the width of text is that of a monospaced font.
+Receives a picture, hands the text of an SVG document.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from xml.sax.saxutils import escape
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from textwrap import wrap
 
-from toolkit.operations.picture import Band, Picture, Taking
+from toolkit.operations.paper import PADDING, Box, Paper, Point, width_of
+from toolkit.operations.picture import Band, Consumer, Picture
 
-_CHARACTER = 7.3  # wide, at 12 px
-_SMALL = 6.1  # wide, at 10 px
 _LINE = 18
 _MARGIN = 24
-_PADDING = 10
 _GAP = 128  # between columns: room for wires
 _BUS = 16  # from a box to the line that goes around it
+_FACT = 44  # characters in a line of what is said of a consumer
+_INDENT = 20  # of dead letters below their queue
 _WIRES = ("#2563eb", "#0d9488", "#9333ea", "#c2410c", "#4d7c0f", "#be185d", "#0369a1", "#7c2d12")
 
-_STYLE = """
-text { font: 12px "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #1f2937 }
-.small { font-size: 10px; fill: #6b7280 } .title { font-weight: bold }
-.head { font: 11px "DejaVu Sans", Helvetica, Arial, sans-serif; fill: #6b7280 }
-.box { fill: #fff; stroke: #94a3b8 } .exchange { fill: #eff6ff; stroke: #60a5fa }
-.queue { fill: #f8fafc; stroke: #475569 } .band { fill: #f9fafb; stroke: #e5e7eb }
-.dead { fill: #fef2f2; stroke: #dc2626; stroke-dasharray: 4 3 }
-.wait { fill: #fffbeb; stroke: #d97706; stroke-dasharray: 4 3 }
-.stranger { fill: #fff; stroke: #cbd5e1; stroke-dasharray: 4 3 }
-.wire { fill: none; stroke-width: 1.6 } .flow { fill: none; stroke: #475569 }
-.again { fill: none; stroke: #d97706; stroke-dasharray: 4 3 }
-.lost { fill: none; stroke: #dc2626; stroke-dasharray: 4 3 }
-"""
+_Key = tuple[str, str]
+"""An exchange, and a routing key there."""
 
 
 def svg(picture: Picture) -> str:
@@ -40,63 +28,14 @@ def svg(picture: Picture) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Box:
+class _Column:
+    title: str
     x: float
-    y: float
     width: float
-    height: float
 
     @property
     def right(self) -> float:
         return self.x + self.width
-
-    @property
-    def bottom(self) -> float:
-        return self.y + self.height
-
-    @property
-    def middle(self) -> float:
-        return self.y + self.height / 2
-
-
-@dataclass(slots=True)
-class _Paper:
-    """What has been drawn: wires below, boxes above them."""
-
-    below: list[str] = field(default_factory=list)
-    above: list[str] = field(default_factory=list)
-
-    def box(self, box: _Box, kind: str, radius: int = 5) -> None:
-        self.above.append(
-            f'<rect class="{kind}" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" '
-            f'height="{box.height:g}" rx="{radius}"/>'
-        )
-
-    def write(self, x: float, y: float, text: str, kind: str = "") -> None:
-        named = f' class="{kind}"' if kind else ""
-        self.above.append(f'<text{named} x="{x:g}" y="{y:g}">{escape(text)}</text>')
-
-    def line(self, points: Iterable[tuple[float, float]], kind: str, *, has_head: bool) -> None:
-        path = " L".join(f"{x:g} {y:g}" for x, y in points)
-        head = f' marker-end="url(#{kind})"' if has_head else ""
-        self.below.append(f'<path class="{kind}" d="M{path}"{head}/>')
-
-    def wire(
-        self,
-        start: tuple[float, float],
-        end: tuple[float, float],
-        colour: str,
-        *,
-        straight: float = 0,
-    ) -> None:
-        """From one to the other; the last part of it, of this length, goes straight ahead."""
-        x, last = start[0], end[0] - straight
-        bend = (last - x) / 2
-        self.below.append(
-            f'<path class="wire" stroke="{colour}" d="M{x:g} {start[1]:g} '
-            f"C{x + bend:g} {start[1]:g} {last - bend:g} {end[1]:g} {last:g} {end[1]:g} "
-            f'H{end[0]:g}"/>'
-        )
 
 
 class _Drawing:
@@ -104,219 +43,176 @@ class _Drawing:
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
-        self._paper = _Paper()
-        self._colours = {
-            pair: _WIRES[number % len(_WIRES)]
-            for number, pair in enumerate(
-                (exchange, key)
-                for exchange, _ in picture.exchanges
-                for key in picture.keys(exchange)
-            )
-        }
-        takings = [taking for band in picture.bands for taking in band.takings]
-        self._announcing = _Column(_MARGIN, _widest(_announced(picture), at_least=90))
-        self._exchanges = _Column(
-            self._announcing.right + _GAP / 2, _widest(_passing(picture), at_least=110)
+        self._paper = Paper()
+        keys = [(name, key) for name, _ in picture.exchanges for key in picture.keys(name)]
+        self._colours = {key: _WIRES[n % len(_WIRES)] for n, key in enumerate(keys)}
+        self._leaves: dict[_Key, Point] = {}
+        """Where what has this key leaves its exchange."""
+        publishers = _Column("published by", _MARGIN, _widest(_announced(picture)))
+        exchanges = _Column("exchanges", publishers.right + _GAP / 2, _widest(_passing(picture)))
+        queues = _Column(
+            "queues, and their dead letters", exchanges.right + _GAP, _widest_queue(picture)
         )
-        self._queues = _Column(self._exchanges.right + _GAP, _widest_queue(takings))
-        self._consumers = _Column(self._queues.right + 60, _widest_consumer(takings))
-        self._out: dict[tuple[str, str], tuple[float, float]] = {}
-        self._right = self._consumers.right + 2 * _BUS + _MARGIN
+        in_band = _widest_chip(picture) - queues.width - _GAP / 2
+        consumers = _Column(
+            "consumers", queues.right + _GAP / 2, max(in_band, _widest_consumer(picture))
+        )
+        self._columns = (publishers, exchanges, queues, consumers)
+        self._publishers, self._exchanges, self._queues, self._consumers = self._columns
 
     def text(self) -> str:
         """Draws all of it."""
+        for column in self._columns:
+            self._paper.write(column.x, _MARGIN + 4, column.title, "head")
         top = _MARGIN + 22
-        heights = [self._announce(top), self._exchange(top), self._bands(top)]
-        height = max(heights) + _MARGIN
-        for column, title in (
-            (self._announcing, "announced by"),
-            (self._exchanges, "exchanges"),
-            (self._queues, "queues, and their dead letters"),
-            (self._consumers, "consumers"),
-        ):
-            self._paper.write(column.x, _MARGIN + 4, title, "head")
-        return "\n".join(
-            (
-                (
-                    f'<svg xmlns="http://www.w3.org/2000/svg" width="{self._right:g}" '
-                    f'height="{height:g}" viewBox="0 0 {self._right:g} {height:g}" role="img">'
-                ),
-                f"<title>{escape(', '.join(band.service for band in self._picture.bands))}</title>",
-                f"<style>{_STYLE}</style>",
-                "<defs>",
-                *(_arrow(*kind) for kind in _ARROWS),
-                "</defs>",
-                f'<rect width="{self._right:g}" height="{height:g}" fill="#fff"/>',
-                *self._paper.below,
-                *self._paper.above,
-                "</svg>\n",
-            )
-        )
+        bottom = max(self._draw_exchanges(top), self._draw_publishers(top), self._draw_bands(top))
+        title = ", ".join(band.service for band in self._picture.bands)
+        right = self._consumers.right + 2 * _BUS + _MARGIN
+        return self._paper.document(title, right, bottom + _MARGIN)
 
-    def _announce(self, y: float) -> float:
-        """One box for each service that announces something; the end of the column."""
-        by_service: dict[str, list[tuple[str, str, str]]] = {}
-        for one in self._picture.announcements:
-            text = f"{one.name} v{one.version}"
-            by_service.setdefault(one.service, []).append((one.exchange, one.name, text))
-        for service, rows in by_service.items():
-            y = self._list(self._announcing, y, service, rows, "box") + _LINE
-        if self._picture.strangers:
-            rows = [(exchange, key, key) for exchange, key in self._picture.strangers]
-            y = self._list(self._announcing, y, "others", rows, "stranger") + _LINE
-        return y
-
-    def _exchange(self, y: float) -> float:
+    def _draw_exchanges(self, y: float) -> float:
         """One box for each, with a row for each key; the end of the column."""
-        incoming = dict(self._out)
         for name, kind in self._picture.exchanges:
-            rows = [(name, key, key) for key in self._picture.keys(name)]
-            end = self._list(self._exchanges, y, f"{name} ({kind})", rows, "exchange")
-            for row in rows:
-                pair = row[:2]
-                if pair in incoming:
-                    _, height = self._out[pair]
-                    self._paper.wire(
-                        incoming[pair], (self._exchanges.x, height), self._colours[pair]
-                    )
-            y = end + _LINE
+            keys = self._picture.keys(name)
+            box = self._list(self._exchanges, y, f"{name} ({kind})", keys, "exchange")
+            for number, key in enumerate(keys):
+                self._leaves[name, key] = (box.right, _row(box, number))
+            y = box.bottom + _LINE
         return y
 
-    def _list(
-        self, column: "_Column", y: float, title: str, rows: list[tuple[str, str, str]], kind: str
-    ) -> float:
-        """A titled box of rows, each of which remembers where it goes on; its lower end."""
-        box = _Box(column.x, y, column.width, _LINE * (len(rows) + 1) + _PADDING)
-        self._paper.box(box, kind)
-        self._paper.write(box.x + _PADDING, y + _LINE, title, "title")
-        for number, (exchange, key, text) in enumerate(rows, start=1):
-            height = y + _LINE * (number + 1)
-            self._paper.write(box.x + _PADDING, height, text)
-            self._out[exchange, key] = (box.right, height - 4)
-        return box.bottom
+    def _draw_publishers(self, y: float) -> float:
+        """One box for each service that announces something; the end of the column."""
+        for service in dict.fromkeys(one.service for one in self._picture.announcements):
+            ours = [one for one in self._picture.announcements if one.service == service]
+            rows = [f"{one.name} v{one.version}" for one in ours]
+            box = self._list(self._publishers, y, service, rows, "box")
+            for number, one in enumerate(ours):
+                for key in self._picture.ways(one):
+                    self._enter(box, number, (one.exchange, key))
+            y = box.bottom + _LINE
+        if strangers := self._picture.strangers:
+            rows = [key for _, key in strangers]
+            box = self._list(self._publishers, y, "others", rows, "stranger")
+            for number, stranger in enumerate(strangers):
+                self._enter(box, number, stranger)
+            y = box.bottom + _LINE
+        return y
 
-    def _bands(self, y: float) -> float:
-        """One for each service that has queues; the end of the column."""
+    def _enter(self, box: Box, number: int, key: _Key) -> None:
+        """From a row of a publisher to its exchange."""
+        _, height = self._leaves[key]
+        start, end = (box.right, _row(box, number)), (self._exchanges.x, height)
+        self._paper.wire(start, end, self._colours[key])
+
+    def _list(self, column: _Column, y: float, title: str, rows: Sequence[str], kind: str) -> Box:
+        """A titled box of rows."""
+        box = Box(column.x, y, column.width, _LINE * (len(rows) + 1) + PADDING)
+        self._paper.box(box, kind)
+        self._paper.write(box.x + PADDING, y + _LINE, title, "title")
+        for number, text in enumerate(rows):
+            self._paper.write(box.x + PADDING, _row(box, number) + 4, text)
+        return box
+
+    def _draw_bands(self, y: float) -> float:
+        """One for each service that consumes; the end of the column."""
         for band in self._picture.bands:
-            if band.takings:
+            if band.consumers:
                 y = self._band(band, y) + _LINE
         return y
 
     def _band(self, band: Band, top: float) -> float:
         y = top + 30
-        placed = []
-        for taking in band.takings:
-            queue, consumer = self._taking(taking, y)
-            placed.append((queue, consumer))
-            y = max(consumer.bottom, queue.bottom + 52) + _LINE
+        delayed = []
+        for one in band.consumers:
+            queue, consumer = self._consumer(one, y)
+            if one.has_delays:
+                delayed.append((queue, consumer))
+            y = consumer.bottom + _LINE
         if band.way_back is not None:
-            y = self._ladder(band, y, placed) + _LINE
-        y = self._chips(y, [(queue, purpose, "box") for queue, purpose in band.others])
-        around = _Box(
-            self._queues.x - 2 * _BUS,
-            top,
-            self._consumers.right - self._queues.x + 4 * _BUS,
-            y - top,
-        )
-        self._paper.below.insert(0, _rectangle(around, "band"))
-        self._paper.write(around.x + _PADDING, top + _LINE, band.service, "title")
-        return around.bottom
+            y = self._ladder(band.rungs, band.way_back, y, delayed) + _LINE
+        y = self._chips(y, [(queue, purpose) for queue, purpose in band.others], "box")
+        left, right = self._queues.x - 2 * _BUS, self._consumers.right + 2 * _BUS
+        self._paper.background(Box(left, top, right - left, y - top), "band")
+        self._paper.write(left + PADDING, top + _LINE, band.service, "title")
+        return y
 
-    def _taking(self, taking: Taking, y: float) -> tuple[_Box, _Box]:
-        queue = _Box(self._queues.x, y, self._queues.width, 40)
-        self._paper.box(queue, "queue")
-        self._paper.write(queue.x + _PADDING, y + 17, taking.queue)
-        self._paper.write(queue.x + _PADDING, y + 32, taking.queue_facts, "small")
-        dead = _Box(queue.x + 20, queue.bottom + 16, queue.width - 20, 36)
-        self._paper.box(dead, "dead")
-        self._paper.write(dead.x + _PADDING, dead.y + 15, taking.dead_letters)
-        self._paper.write(dead.x + _PADDING, dead.y + 29, taking.dead_facts, "small")
-        self._paper.line(
-            [(queue.x + 36, queue.bottom), (queue.x + 36, dead.y)], "lost", has_head=True
-        )
-        height = max(92, 26 + 14 * len(taking.facts))
-        consumer = _Box(self._consumers.x, y, self._consumers.width, height)
+    def _consumer(self, one: Consumer, y: float) -> tuple[Box, Box]:
+        """With its queue, the wires that come to it, and its dead letters."""
+        queue = self._chip(Box(self._queues.x, y, self._queues.width, 40), "queue", one.queue)
+        self._paper.write(queue.x + PADDING, y + 32, one.queue_facts, "small")
+        below = Box(queue.x + _INDENT, queue.bottom + 16, queue.width - _INDENT, 36)
+        dead = self._chip(below, "dead", one.dead_letters)
+        self._paper.write(dead.x + PADDING, dead.y + 29, one.dead_letter_facts, "small")
+        facts = _facts(one)
+        height = max(dead.bottom - y, 28 + 14 * len(facts))
+        consumer = Box(self._consumers.x, y, self._consumers.width, height)
         self._paper.box(consumer, "box")
-        self._paper.write(consumer.x + _PADDING, y + 17, taking.consumer, "title")
-        for number, fact in enumerate(taking.facts):
-            self._paper.write(consumer.x + _PADDING, y + 36 + 14 * number, fact, "small")
-        self._paper.line(
-            [(queue.right, queue.middle), (consumer.x, queue.middle)], "flow", has_head=True
-        )
-        for route in self._picture.routes:
-            if route.queue == taking.queue:
-                pair = (route.exchange, route.key)
+        self._paper.write(consumer.x + PADDING, y + 17, one.name, "title")
+        for number, fact in enumerate(facts):
+            self._paper.write(consumer.x + PADDING, y + 36 + 14 * number, fact, "small")
+        self._paper.line([(queue.right, queue.middle), (consumer.x, queue.middle)], "flow")
+        self._paper.line([(consumer.x, dead.middle), (dead.right, dead.middle)], "lost")
+        self._paper.line([(dead.x + 16, queue.bottom), (dead.x + 16, dead.y)], "lost")
+        for binding in self._picture.bindings:
+            if binding.queue == one.queue:
+                key = (binding.exchange, binding.routing_key)
                 self._paper.wire(
-                    self._out[pair],
+                    self._leaves[key],
                     (queue.x, queue.y + 12),
-                    self._colours[pair],
+                    self._colours[key],
                     straight=3 * _BUS,  # around the bands above
                 )
         return queue, consumer
 
-    def _ladder(self, band: Band, y: float, placed: list[tuple[_Box, _Box]]) -> float:
+    def _ladder(
+        self, rungs: Sequence[str], way_back: str, y: float, delayed: list[tuple[Box, Box]]
+    ) -> float:
         """The rungs, the way down to them on the right, and the way back up on the left."""
-        self._paper.write(self._queues.x, y + 8, "tried again, after", "head")
-        rungs = [(rung.queue, rung.delay, "wait") for rung in band.rungs]
-        bottom = self._chips(y + 16, rungs)
-        back = f"and back through {band.way_back}"
-        self._paper.write(self._queues.x, bottom + 8, back, "head")
-        height = y + 4
-        down = self._consumers.right + _BUS
-        for _, consumer in placed:
+        title = "waits, to be tried again"
+        self._paper.write(self._queues.x, y + 8, title, "head")
+        bottom = self._chips(y + 16, [(rung, "") for rung in rungs], "wait")
+        self._paper.write(self._queues.x, bottom + 8, f"and comes back through {way_back}", "head")
+        down, to = self._consumers.right + _BUS, self._queues.x + width_of(title, "head") + 8
+        for _, consumer in delayed:
             corner = (down, consumer.middle)
             self._paper.line([(consumer.right, consumer.middle), corner], "again", has_head=False)
-        first = placed[0][1].middle
-        last = [(down, first), (down, height), (self._queues.x + 150, height)]
-        self._paper.line(last, "again", has_head=True)
+        (first_queue, first_consumer), *_ = delayed
+        self._paper.line([(down, first_consumer.middle), (down, y + 4), (to, y + 4)], "again")
         up = self._queues.x - _BUS
-        start = [(self._queues.x - 4, bottom + 4), (up, bottom + 4)]
-        self._paper.line([*start, (up, placed[0][0].y + 30)], "again", has_head=False)
-        for queue, _ in placed:
-            self._paper.line([(up, queue.y + 30), (queue.x, queue.y + 30)], "again", has_head=True)
+        back = [(self._queues.x - 4, bottom + 4), (up, bottom + 4), (up, first_queue.y + 30)]
+        self._paper.line(back, "again", has_head=False)
+        for queue, _ in delayed:
+            self._paper.line([(up, queue.y + 30), (queue.x, queue.y + 30)], "again")
         return bottom + 12
 
-    def _chips(self, y: float, chips: list[tuple[str, str, str]]) -> float:
+    def _chips(self, y: float, chips: Iterable[tuple[str, str]], kind: str) -> float:
         """Queues side by side, in as many rows as it takes; the lower end."""
-        x, limit = self._queues.x, self._consumers.right
-        for queue, said, kind in chips:
-            width = max(len(queue) * _CHARACTER, len(said) * _SMALL) + 2 * _PADDING
-            if x > self._queues.x and x + width > limit:
-                x, y = self._queues.x, y + 44
-            box = _Box(x, y, width, 36)
-            self._paper.box(box, kind, radius=18 if kind == "wait" else 5)
-            self._paper.write(x + _PADDING, y + 15, queue)
-            self._paper.write(x + _PADDING, y + 29, said, "small")
-            self._right = max(self._right, box.right + 2 * _BUS + _MARGIN)
-            x = box.right + 10
-        return y + 48 if chips else y
+        x, height = self._queues.x, 0
+        for queue, purpose in chips:
+            height = 36 if purpose else 24
+            width = _chip_width(queue, purpose)
+            if x > self._queues.x and x + width > self._consumers.right:
+                x, y = self._queues.x, y + height + 8
+            box = self._chip(Box(x, y, width, height), kind, queue)
+            if purpose:
+                self._paper.write(x + PADDING, y + 29, purpose, "small")
+            x = box.right + PADDING
+        return y + height + 12
+
+    def _chip(self, box: Box, kind: str, queue: str) -> Box:
+        self._paper.box(box, kind)
+        self._paper.write(box.x + PADDING, box.y + 16, queue)
+        return box
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    x: float
-    width: float
-
-    @property
-    def right(self) -> float:
-        return self.x + self.width
+def _facts(consumer: Consumer) -> list[str]:
+    """In lines that aren't too long."""
+    return [line for fact in consumer.facts for line in wrap(fact, _FACT)]
 
 
-_ARROWS = (("flow", "#475569"), ("again", "#d97706"), ("lost", "#dc2626"))
-
-
-def _arrow(name: str, colour: str) -> str:
-    return (
-        f'<marker id="{name}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
-        f'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="{colour}"/></marker>'
-    )
-
-
-def _rectangle(box: _Box, kind: str) -> str:
-    return (
-        f'<rect class="{kind}" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" '
-        f'height="{box.height:g}" rx="8"/>'
-    )
+def _row(box: Box, number: int) -> float:
+    """The height of a row's middle in a titled box."""
+    return box.y + _LINE * (number + 2) - 4
 
 
 def _announced(picture: Picture) -> Iterator[str]:
@@ -333,18 +229,32 @@ def _passing(picture: Picture) -> Iterator[str]:
         yield from picture.keys(name)
 
 
-def _widest(texts: Iterable[str], *, at_least: float) -> float:
-    widths = (len(text) * _CHARACTER + 2 * _PADDING for text in texts)
-    return max((at_least, *widths))
+def _widest(texts: Iterable[str], kind: str = "", *, at_least: float = 110) -> float:
+    return max((at_least, *(width_of(text, kind) + 2 * PADDING for text in texts)))
 
 
-def _widest_queue(takings: list[Taking]) -> float:
-    dead = _widest((taking.dead_letters for taking in takings), at_least=160) + 20
-    facts = max((len(taking.queue_facts) * _SMALL for taking in takings), default=0)
-    return max(dead, facts + 2 * _PADDING)
+def _widest_queue(picture: Picture) -> float:
+    consumers = [one for band in picture.bands for one in band.consumers]
+    dead = _widest((one.dead_letters for one in consumers), at_least=160)
+    dead = _widest((one.dead_letter_facts for one in consumers), "small", at_least=dead)
+    return _widest((one.queue_facts for one in consumers), "small", at_least=dead + _INDENT)
 
 
-def _widest_consumer(takings: list[Taking]) -> float:
-    names = _widest((taking.consumer for taking in takings), at_least=160)
-    facts = max((len(fact) * _SMALL for taking in takings for fact in taking.facts), default=0)
-    return max(names, facts + 2 * _PADDING)
+def _widest_consumer(picture: Picture) -> float:
+    consumers = [one for band in picture.bands for one in band.consumers]
+    names = _widest((one.name for one in consumers), at_least=160)
+    facts = (fact for one in consumers for fact in _facts(one))
+    return _widest(facts, "small", at_least=names)
+
+
+def _widest_chip(picture: Picture) -> float:
+    chips = (
+        chip
+        for band in picture.bands
+        for chip in (*((rung, "") for rung in band.rungs), *band.others)
+    )
+    return max((_chip_width(*chip) for chip in chips), default=0)
+
+
+def _chip_width(queue: str, purpose: str) -> float:
+    return max(width_of(queue), width_of(purpose, "small")) + 2 * PADDING
