@@ -20,6 +20,7 @@ from toolkit.cli.ending import OK, WRONG
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
 from toolkit.observability.logging import configure_logging
 from toolkit.operations.address import Address, broker_address
+from toolkit.operations.audit import audit_file, recorder
 from toolkit.operations.management import NoManagementError
 from toolkit.operations.topology.application import apply as make
 from toolkit.operations.topology.application import shown, to_make
@@ -33,7 +34,6 @@ from toolkit.operations.topology.live import live_of
 from toolkit.operations.topology.migration import Migration, Pace, Report, Watching
 from toolkit.operations.topology.pruning import Leftover, leftovers
 from toolkit.operations.topology.pruning import prune as delete
-from toolkit.operations.topology.record import recorder
 from toolkit.policies.duration import parse_duration
 from toolkit.project import NoProjectError, Project, load
 from toolkit.topology.declarations import Version
@@ -396,10 +396,10 @@ def _at_broker(
         loaded = _load(services)
         project = _project()
         address = broker_address(project, broker)
-        root = project.root if project else Path.cwd()
+        log = audit_file(project, None)
 
         async def all_of_it() -> Any:
-            async with _placed(loaded, address, management, root, output) as place:
+            async with _placed(loaded, address, management, log, output) as place:
                 return await work(place)
 
         return asyncio.run(all_of_it())
@@ -410,11 +410,11 @@ async def _placed(
     services: "Sequence[Service]",
     address: Address,
     management: str | None,
-    root: Path,
+    log: Path,
     output: Any,
 ) -> AsyncIterator[_Place]:
     async with reached(address, management) as broker:
-        record = recorder(root, broker.amqp.inspector.facts.address)
+        record = recorder(log, broker.amqp.inspector.facts.address)
         yield _Place(broker, broker.declared(services), record, output)
 
 

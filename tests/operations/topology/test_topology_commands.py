@@ -146,7 +146,11 @@ def test_leftovers_go_when_they_are_empty_and_only_then(
     assert [line.split(" (")[0] for line in left.stdout.splitlines()] == ["queue 'shop.old'"]
     assert len(place.taken("shop.old")) == 1
     acts = [json.loads(line) for line in Path(".toolkit/audit.jsonl").read_text().splitlines()]
-    deleted = {one["name"] for one in acts if one["act"] == "delete" and one["stage"] == "end"}
+    deleted = {
+        one["result"]["name"]
+        for one in acts
+        if one["act"] == "delete" and one.get("result", {}).get("stage") == "end"
+    }
     assert deleted == {"shop.handle", "shop.delay.5s", "shop.older"}
     assert "***" in acts[0]["broker"]
 

@@ -23,12 +23,12 @@ from tests.operations.topology.place import ASIDE, NEW, OLD, QUEUE, Place
 from tests.outsider import eventually
 from tests.shop import Placed, ShopEvents
 from toolkit import Context, QueueOptions, Service
+from toolkit.operations.audit import unrecorded
 from toolkit.operations.topology.application import apply, to_make
 from toolkit.operations.topology.broker import Broker
 from toolkit.operations.topology.difference import differences
 from toolkit.operations.topology.live import live_of
 from toolkit.operations.topology.migration import Migration, Pace
-from toolkit.operations.topology.record import unrecorded
 from toolkit.topology.live import Bound
 
 PUBLISHERS = 4

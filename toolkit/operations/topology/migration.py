@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from toolkit.errors import ConfigurationError, TransportError
+from toolkit.operations.audit import Record, unrecorded
 from toolkit.operations.topology.broker import Broker
 from toolkit.operations.topology.declared import Declared
 from toolkit.operations.topology.difference import queue_differences
@@ -23,7 +24,6 @@ from toolkit.operations.topology.live import (
     policy_for,
     queue_of,
 )
-from toolkit.operations.topology.record import Record, unrecorded
 from toolkit.topology import naming
 from toolkit.topology.declarations import Exchange, Queue
 from toolkit.topology.live import Bound, LiveQueue
