@@ -60,7 +60,7 @@ def _band(band: Band, name: _Names) -> Iterator[str]:
         ladder, back = name("l", band.service), name("x", band.way_back)
         yield f"    subgraph {ladder}[{_text('tried again')}]"
         for rung in band.rungs:
-            yield f"        {_queue(rung, name)}"
+            yield f"        {_queue(rung.queue, name)}"
         yield "    end"
         yield f"    {ladder} -.-> {back}{{{{{_text(band.way_back)}}}}}"
         for one in band.consumers:
@@ -74,7 +74,7 @@ def _band(band: Band, name: _Names) -> Iterator[str]:
 
 def _looks(picture: Picture, name: _Names) -> Iterator[str]:
     dead = [one.dead_letters for band in picture.bands for one in band.consumers]
-    rungs = [rung for band in picture.bands for rung in band.rungs]
+    rungs = [rung.queue for band in picture.bands for rung in band.rungs]
     for look, colour, queues in (("dead", "#dc2626", dead), ("wait", "#d97706", rungs)):
         if queues:
             yield f"classDef {look} stroke:{colour},stroke-dasharray:4 3"

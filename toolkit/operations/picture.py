@@ -39,14 +39,22 @@ class Consumer:
     """Whether what failed waits on a rung."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A queue in which messages wait for their next try."""
+
+    queue: str
+    facts: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
     """All that one service has on the broker."""
 
     service: str
     consumers: tuple[Consumer, ...]
-    rungs: tuple[str, ...]
-    """Queues in which messages wait for their next try, the shortest delay first."""
+    rungs: tuple[Rung, ...]
+    """The shortest delay first."""
     way_back: str | None
     """The exchange that brings back what has waited."""
     others: tuple[tuple[str, str], ...]
@@ -126,7 +134,7 @@ def _band(name: str, service: Document) -> Band:
         consumers=tuple(
             _consumer(queue, one, declared) for queue, one in service["consumes"].items()
         ),
-        rungs=tuple(sorted(rungs, key=lambda queue: rungs[queue])),
+        rungs=tuple(Rung(queue) for queue in sorted(rungs, key=lambda queue: rungs[queue])),
         way_back=back if rungs else None,
         others=tuple((queue, purpose) for queue, purpose in purposes.items() if queue in declared),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 from toolkit.operations.paper import PADDING, Box, Paper, Point, width_of
-from toolkit.operations.picture import Band, Consumer, Picture
+from toolkit.operations.picture import Band, Consumer, Picture, Rung
 
 _LINE = 18
 _MARGIN = 24
@@ -53,7 +53,7 @@ class _Drawing:
         queues = _Column(
             "queues, and their dead letters", exchanges.right + _GAP, _widest_queue(picture)
         )
-        in_band = _widest_chip(picture) - queues.width - _GAP / 2
+        in_band = _widest_row(picture) - queues.width - _GAP / 2
         consumers = _Column(
             "consumers", queues.right + _GAP / 2, max(in_band, _widest_consumer(picture))
         )
@@ -165,13 +165,13 @@ class _Drawing:
         return queue, consumer
 
     def _ladder(
-        self, rungs: Sequence[str], way_back: str, y: float, delayed: list[tuple[Box, Box]]
+        self, rungs: Sequence[Rung], way_back: str, y: float, delayed: list[tuple[Box, Box]]
     ) -> float:
         """The rungs, the way down to them on the right, and the way back up on the left."""
         title = "waits, to be tried again"
         self._paper.write(self._queues.x, y + 8, title, "head")
-        bottom = self._chips(y + 16, [(rung, "") for rung in rungs], "wait")
-        self._paper.write(self._queues.x, bottom + 8, f"and comes back through {way_back}", "head")
+        bottom = self._chips(y + 16, [(rung.queue, rung.facts) for rung in rungs], "wait")
+        self._paper.write(self._queues.x, bottom + 8, _back_through(way_back), "head")
         down, to = self._consumers.right + _BUS, self._queues.x + width_of(title, "head") + 8
         for _, consumer in delayed:
             corner = (down, consumer.middle)
@@ -188,14 +188,14 @@ class _Drawing:
     def _chips(self, y: float, chips: Iterable[tuple[str, str]], kind: str) -> float:
         """Queues side by side, in as many rows as it takes; the lower end."""
         x, height = self._queues.x, 0
-        for queue, purpose in chips:
-            height = 36 if purpose else 24
-            width = _chip_width(queue, purpose)
+        for queue, said in chips:
+            height = 36 if said else 24
+            width = _chip_width(queue, said)
             if x > self._queues.x and x + width > self._consumers.right:
                 x, y = self._queues.x, y + height + 8
             box = self._chip(Box(x, y, width, height), kind, queue)
-            if purpose:
-                self._paper.write(x + PADDING, y + 29, purpose, "small")
+            if said:
+                self._paper.write(x + PADDING, y + 29, said, "small")
             x = box.right + PADDING
         return y + height + 12
 
@@ -247,14 +247,20 @@ def _widest_consumer(picture: Picture) -> float:
     return _widest(facts, "small", at_least=names)
 
 
-def _widest_chip(picture: Picture) -> float:
+def _widest_row(picture: Picture) -> float:
     chips = (
         chip
         for band in picture.bands
-        for chip in (*((rung, "") for rung in band.rungs), *band.others)
+        for chip in (*((rung.queue, rung.facts) for rung in band.rungs), *band.others)
     )
-    return max((_chip_width(*chip) for chip in chips), default=0)
+    ways_back = (_back_through(band.way_back or "") for band in picture.bands)
+    widths = (_chip_width(*chip) for chip in chips)
+    return max((*widths, *(width_of(text, "head") for text in ways_back)), default=0)
 
 
-def _chip_width(queue: str, purpose: str) -> float:
-    return max(width_of(queue), width_of(purpose, "small")) + 2 * PADDING
+def _back_through(exchange: str) -> str:
+    return f"and comes back through {exchange}"
+
+
+def _chip_width(queue: str, said: str) -> float:
+    return max(width_of(queue), width_of(said, "small")) + 2 * PADDING

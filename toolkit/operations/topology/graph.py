@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from toolkit.operations.description import describe
-from toolkit.operations.picture import Picture, Rung, Taking, picture_of
+from toolkit.operations.picture import Consumer, Picture, Rung, picture_of
 from toolkit.operations.topology.declared import Declared
-from toolkit.topology import naming
 from toolkit.topology.live import Live, LiveQueue
 
 
@@ -52,7 +51,7 @@ def live_picture(declared: Declared, live: Live) -> Picture:
     bands = tuple(
         replace(
             band,
-            takings=tuple(_taking(one, live) for one in band.takings),
+            consumers=tuple(_consumer(one, live) for one in band.consumers),
             rungs=tuple(_rung(one, live) for one in band.rungs),
         )
         for band in picture.bands
@@ -60,17 +59,17 @@ def live_picture(declared: Declared, live: Live) -> Picture:
     return replace(picture, bands=bands)
 
 
-def _taking(taking: Taking, live: Live) -> Taking:
+def _consumer(consumer: Consumer, live: Live) -> Consumer:
     return replace(
-        taking,
-        queue_facts=_counts(live.queues.get(taking.queue)),
-        dead_facts=_counts(live.queues.get(naming.dead_letter_queue(taking.queue))),
+        consumer,
+        queue_facts=_counts(live.queues.get(consumer.queue)),
+        dead_letter_facts=_counts(live.queues.get(consumer.dead_letters)),
     )
 
 
 def _rung(rung: Rung, live: Live) -> Rung:
     found = live.queues.get(rung.queue)
-    return replace(rung, delay=f"{rung.delay} ({found.ready})" if found else f"{rung.delay} (gone)")
+    return replace(rung, facts=f"{found.ready:,} waiting" if found else "isn't there")
 
 
 def _counts(queue: LiveQueue | None) -> str:

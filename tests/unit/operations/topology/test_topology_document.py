@@ -70,5 +70,5 @@ def test_counts_are_drawn() -> None:
     numbers = {line.split("[(")[0].strip() for line in text.splitlines() if "shop.old" in line}
     assert f"class {numbers.pop()} extra" in text
     (band,) = live_picture(ours, live).bands
-    assert band.takings[0].queue_facts == "quorum, 5 messages, 2 consumers"
-    assert band.rungs[0].delay == "1s (0)"
+    assert band.consumers[0].queue_facts == "quorum, 5 messages, 2 consumers"
+    assert band.rungs[0].facts == "0 waiting"
