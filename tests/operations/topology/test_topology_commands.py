@@ -180,7 +180,9 @@ def test_what_is_there_is_drawn_with_its_counts(toolkit: Type, place: Place) -> 
 def test_definitions_are_imported_and_a_checking_service_starts(
     toolkit: Type, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By rabbitmqctl where the broker is ours, else by the API; then the broker holds what is declared, and nothing else."""
+    """By rabbitmqctl where the broker is ours, else by the API; then the broker holds what is
+    declared, and nothing else.
+    """
     version = place.version
     words = ("definitions", "--vhost", place.virtual_host.name, "--for", version)
     result = toolkit(*words)
