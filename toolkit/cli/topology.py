@@ -511,7 +511,7 @@ def _tell(report: Report) -> None:
         for sentence in report.changed:
             typer.echo(f"  {sentence}")
     else:
-        typer.echo(f"'{report.queue}' is as declared; there was nothing to change")
+        typer.echo(f"there was nothing to do for '{report.queue}'")
     if report.moved_out or report.moved_back:
         typer.echo(f"copied: {report.moved_out} out, {report.moved_back} back")
     if report.maybe_twice:
