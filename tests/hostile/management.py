@@ -74,6 +74,10 @@ class VirtualHost:
         what = {"pattern": pattern, "definition": definition, "apply-to": "queues"}
         self._ask("PUT", f"/api/policies/{self._path}/{name}", what)
 
+    def import_definitions(self, definitions: dict[str, Any]) -> None:
+        """Make all that is in a document."""
+        self._ask("POST", "/api/definitions", definitions)
+
     def add_queue(self, name: str, *, durable: bool = True, **arguments: object) -> None:
         """Make a queue; `x_queue_type` stands for `x-queue-type`."""
         named = {key.replace("_", "-"): value for key, value in arguments.items()}

@@ -36,10 +36,10 @@ from toolkit.cli.letters import (
 from toolkit.cli.output import command_app, console, print_json, say
 from toolkit.errors import ToolkitError
 from toolkit.observability.logging import configure_logging
+from toolkit.operations.audit import audit_file, state_folder
 from toolkit.operations.catalogue import Catalogue, UnknownMessageError
 from toolkit.operations.dead_letters import copy
 from toolkit.operations.dead_letters.act import Act, archive, carry_out
-from toolkit.operations.dead_letters.audit import audit_file, state_folder
 from toolkit.operations.dead_letters.edit import EditError, EditForbiddenError, changed, validated
 from toolkit.operations.dead_letters.expression import Filter
 from toolkit.operations.dead_letters.group import grouped

@@ -20,6 +20,7 @@ from toolkit.cli.ending import OK, WRONG
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
 from toolkit.observability.logging import configure_logging
 from toolkit.operations.address import Address, broker_address
+from toolkit.operations.audit import audit_file, recorder
 from toolkit.operations.management import NoManagementError
 from toolkit.operations.topology.application import apply as make
 from toolkit.operations.topology.application import shown, to_make
@@ -33,7 +34,6 @@ from toolkit.operations.topology.live import live_of
 from toolkit.operations.topology.migration import Migration, Pace, Report, Watching
 from toolkit.operations.topology.pruning import Leftover, leftovers
 from toolkit.operations.topology.pruning import prune as delete
-from toolkit.operations.topology.record import recorder
 from toolkit.policies.duration import parse_duration
 from toolkit.project import NoProjectError, Project, load
 from toolkit.topology.declarations import Version
@@ -244,7 +244,11 @@ def migrate(
             undo=undo
         )
 
-    report = _at_broker(services, broker, management, work)
+    try:
+        report = _at_broker(services, broker, management, work)
+    except KeyboardInterrupt:
+        say(f"stopped: what isn't in '{queue}' is kept aside; run this again, or with --undo")
+        raise
     if as_json:
         print_json(asdict(report))
     else:
@@ -392,10 +396,10 @@ def _at_broker(
         loaded = _load(services)
         project = _project()
         address = broker_address(project, broker)
-        root = project.root if project else Path.cwd()
+        log = audit_file(project, None)
 
         async def all_of_it() -> Any:
-            async with _placed(loaded, address, management, root, output) as place:
+            async with _placed(loaded, address, management, log, output) as place:
                 return await work(place)
 
         return asyncio.run(all_of_it())
@@ -406,11 +410,11 @@ async def _placed(
     services: "Sequence[Service]",
     address: Address,
     management: str | None,
-    root: Path,
+    log: Path,
     output: Any,
 ) -> AsyncIterator[_Place]:
     async with reached(address, management) as broker:
-        record = recorder(root, broker.amqp.inspector.facts.address)
+        record = recorder(log, broker.amqp.inspector.facts.address)
         yield _Place(broker, broker.declared(services), record, output)
 
 
@@ -507,8 +511,9 @@ def _tell(report: Report) -> None:
         for sentence in report.changed:
             typer.echo(f"  {sentence}")
     else:
-        typer.echo(f"'{report.queue}' is as declared; there was nothing to change")
-    typer.echo(f"copied: {report.moved_out} out, {report.moved_back} back")
+        typer.echo(f"there was nothing to do for '{report.queue}'")
+    if report.moved_out or report.moved_back:
+        typer.echo(f"copied: {report.moved_out} out, {report.moved_back} back")
     if report.maybe_twice:
         ids = ", ".join(one or "(no id)" for one in report.maybe_twice)
         typer.echo(f"handed out before, so there may be two of: {ids}")

@@ -70,7 +70,12 @@ class Place:
         return match[1]
 
     def import_definitions(self, definitions: dict[str, Any]) -> None:
-        """By `rabbitmqctl import_definitions`, from a file that the broker's machine can read."""
+        """By `rabbitmqctl import_definitions`, from a file that the broker's machine can read; or
+        by the API, where the broker isn't ours to command.
+        """
+        if not self.broker.is_ours:
+            self.virtual_host.import_definitions(definitions)
+            return
         text = json.dumps(definitions)
         self.broker.ctl("eval", f'ok = file:write_file("{_FILE}", {_erlang(text)}).')
         self.broker.ctl("import_definitions", _FILE)

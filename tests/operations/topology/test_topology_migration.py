@@ -18,14 +18,18 @@ from time import monotonic
 import pytest
 
 from tests.conformance.tally import Record
-from tests.operations.topology.place import NEW, OLD, QUEUE, Place
+from tests.hostile.wire import Wire
+from tests.operations.topology.place import ASIDE, NEW, OLD, QUEUE, Place
 from tests.outsider import eventually
 from tests.shop import Placed, ShopEvents
 from toolkit import Context, QueueOptions, Service
+from toolkit.operations.audit import unrecorded
+from toolkit.operations.topology.application import apply, to_make
 from toolkit.operations.topology.broker import Broker
 from toolkit.operations.topology.difference import differences
 from toolkit.operations.topology.live import live_of
 from toolkit.operations.topology.migration import Migration, Pace
+from toolkit.topology.live import Bound
 
 PUBLISHERS = 4
 REPOSITORY = Path(__file__).parents[3]
@@ -50,6 +54,56 @@ async def test_messages_of_a_queue_that_nobody_consumes_keep_their_order(
     assert [message.body for message in taken] == [b'{"number":%d}' % n for n in range(30)]
     assert {message.routing_key for message in taken} == {b"shop.placed"}
     assert {message.text("original-exchange") for message in taken} == {"events"}
+
+
+async def test_what_waits_in_a_rung_comes_back_while_it_is_migrated(
+    place: Place, broker: Broker
+) -> None:
+    """Nobody consumes a rung: its copy waits once more, as long as the rung says."""
+    rung = "shop.delay.1s"
+    place.virtual_host.add_queue(
+        rung, x_queue_type="classic", x_message_ttl=1000, x_dead_letter_exchange="shop.return"
+    )
+    declared = broker.declared([place.release(OLD)])
+    await apply(
+        broker,
+        to_make(differences(declared, await live_of(broker.api))),
+        say=lambda _: None,
+        record=unrecorded,
+    )
+    with Wire.connected(place.url) as wire:
+        for number in range(20):
+            wire.publish(rung, QUEUE.encode(), {}, b"%d" % number)
+    report = await Migration(broker, declared, rung, pace=AT_REST).run()
+    assert "queue 'shop.delay.1s': x-queue-type should be 'quorum'" in " ".join(report.changed)
+    assert differences(declared, await live_of(broker.api)) == []
+    await eventually(lambda: place.virtual_host.messages(QUEUE) == 20)
+    assert place.virtual_host.messages("shop.parked") == 0
+
+
+async def test_bindings_that_were_switched_by_half_are_switched(
+    place: Place, broker: Broker
+) -> None:
+    """By the connection's loss, say: each is at one of both queues, a stranger's too."""
+    async with place.release(OLD):
+        pass
+    declared = broker.declared([place.release(NEW)])
+    place.virtual_host.bind(QUEUE, "strangers.wish")
+    wanted = next(one for one in declared.topology.queues if one.name == QUEUE)
+    await broker.amqp.declare_queue(ASIDE, wanted.arguments(declared.version))
+    await broker.amqp.switch([Bound("events", "strangers.wish")], to=ASIDE, away_from=QUEUE)
+    await place.publish(range(3))
+    with Wire.connected(place.url) as wire:
+        wire.publish("events", b"strangers.wish", {}, b"kept aside")
+    await Migration(broker, declared, QUEUE, pace=AT_REST).run()
+    with Wire.connected(place.url) as wire:
+        wire.publish("events", b"strangers.wish", {}, b"bound again")
+    bodies = [message.body for message in place.taken(QUEUE)]
+    assert sorted(bodies) == [
+        b"bound again",
+        b"kept aside",
+        *(b'{"number":%d}' % number for number in range(3)),
+    ]
 
 
 class Load:

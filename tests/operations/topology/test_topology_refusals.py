@@ -56,6 +56,27 @@ async def test_a_queue_that_is_not_there_is_not_migrated(place: Place, broker: B
     ]
 
 
+async def test_what_can_not_be_taken_out_is_refused(place: Place, broker: Broker) -> None:
+    """A stream keeps what is read."""
+    place.virtual_host.add_queue(QUEUE, x_queue_type="stream")
+    with pytest.raises(UnsafeError, match="it is a stream queue"):
+        await _migrate(place, broker)
+
+
+async def test_a_migration_to_other_arguments_has_to_be_finished_first(
+    place: Place, broker: Broker
+) -> None:
+    """What was kept aside for one release isn't taken for another's; it can be taken back."""
+    await _with_old_queue(place)
+    place.virtual_host.add_queue(ASIDE, x_queue_type="quorum", x_max_length=3)
+    place.put(ASIDE, b"kept aside")
+    with pytest.raises(UnsafeError, match="left of a migration to other arguments"):
+        await _migrate(place, broker)
+    declared = broker.declared([place.release(NEW)])
+    await Migration(broker, declared, QUEUE, pace=AT_REST).run(undo=True)
+    assert [message.body for message in place.taken(QUEUE)] == [b"kept aside"]
+
+
 async def test_more_than_the_new_queue_takes_is_refused(place: Place, broker: Broker) -> None:
     """It would refuse the rest in the middle."""
     await _with_old_queue(place, *range(5))

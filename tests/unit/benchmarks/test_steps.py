@@ -4,6 +4,7 @@ Calls and bytecode instructions are the same on every machine and in every run, 
 or a look-up too many on the happy path shows here. Seconds are for `python -m benchmarks.steps`.
 """
 
+import gc
 import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType
@@ -100,11 +101,14 @@ compared on 3.11 alone."""
 async def counted(walk: Walk, count: int) -> Counter:
     counter, bench, before = Counter(), Bench(), sys.gettrace()
     await walk(bench, 1)
+    gc.collect()
+    gc.disable()  # what others have left to be finalized is not the walk's
     sys.settrace(counter.trace)
     try:
         await walk(bench, count)
     finally:
         sys.settrace(before)
+        gc.enable()
     return counter
 
 

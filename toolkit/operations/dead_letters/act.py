@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from toolkit.operations.dead_letters.audit import Audit
+from toolkit.operations.audit import Audit
 from toolkit.operations.dead_letters.journal import Journal
 from toolkit.operations.dead_letters.letter import Letter
 from toolkit.operations.dead_letters.look import Look

@@ -4,8 +4,7 @@ the other.
 In reading order: `declared` (what services declare together), `broker` (both doors of a broker),
 `live` (what it holds), `difference` (each difference, explained), `application` (what is missing,
 made), `pruning` (what nobody declares any more), `migration` (a queue with other arguments),
-`definition` (for who deploys topology apart from code), `graph` (drawn, with counts), `record`
-(who did what).
+`definition` (for who deploys topology apart from code), `graph` (drawn, with counts).
 
 How a queue is migrated, and why so
 -----------------------------------

@@ -5,9 +5,9 @@ Receives differences, carries out those that say "missing", and tells what it di
 
 from collections.abc import Callable, Iterable
 
+from toolkit.operations.audit import Record
 from toolkit.operations.topology.broker import Broker
 from toolkit.operations.topology.difference import Finding
-from toolkit.operations.topology.record import Record
 from toolkit.topology.declarations import Binding, Exchange, Queue
 from toolkit.topology.live import Bound
 

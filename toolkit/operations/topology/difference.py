@@ -74,8 +74,14 @@ def _missing(declared: Declared, live: Live) -> Iterator[Finding]:
         if queue.name not in live.queues:
             yield missing_queue(declared, queue)
     for binding in declared.topology.bindings:
-        if not live.has(binding):
+        if not live.has(binding) and not _is_aside(binding, live):
             yield missing_binding(binding)
+
+
+def _is_aside(binding: Binding, live: Live) -> bool:
+    """Whether a migration that wasn't finished has it, and will give it back."""
+    bounds = live.bounds(naming.migrating(binding.queue))
+    return Bound(binding.exchange, binding.routing_key) in bounds
 
 
 def missing_exchange(exchange: Exchange) -> Finding:
@@ -99,7 +105,7 @@ def missing_queue(declared: Declared, queue: Queue) -> Finding:
         name=queue.name,
         sentence=f"{queue.type} queue '{queue.name}' isn't there{_as_rung(declared, queue.name)}",
         remedy="`toolkit topology apply`, or start a service that declares it",
-        risk="events that are published before it is there don't reach it",
+        risk="events don't reach it before it is there; what is sent to it by name is refused",
         part=queue,
     )
 

@@ -66,6 +66,11 @@ async def has_alarm(api: ManagementApi) -> bool:
     return said is None
 
 
+async def has_statistics(api: ManagementApi) -> bool:
+    """Whether the broker collects them: without, nothing shows what consumers hold."""
+    return not (await api.get("/api/overview") or {}).get("disable_stats", False)
+
+
 async def policies_of(api: ManagementApi) -> list[Policy]:
     """All policies, operator policies among them; the first that fits counts."""
     kinds = ("policies", "operator-policies")

@@ -12,17 +12,18 @@ from time import monotonic
 from typing import Any
 
 from toolkit.errors import ConfigurationError, TransportError
+from toolkit.operations.audit import Record, unrecorded
 from toolkit.operations.topology.broker import Broker
 from toolkit.operations.topology.declared import Declared
 from toolkit.operations.topology.difference import queue_differences
 from toolkit.operations.topology.live import (
     bounds_of,
     has_alarm,
+    has_statistics,
     policies_of,
     policy_for,
     queue_of,
 )
-from toolkit.operations.topology.record import Record, unrecorded
 from toolkit.topology import naming
 from toolkit.topology.declarations import Exchange, Queue
 from toolkit.topology.live import Bound, LiveQueue
@@ -209,6 +210,11 @@ class Migration:
         problems += await self._problems_of_policies()
         if await has_alarm(self._api):
             problems.append("the broker has an alarm for memory or disk: it takes no copies")
+        if not await has_statistics(self._api):
+            problems.append(
+                "the broker collects no statistics (management.disable_stats), so nobody can tell "
+                "what consumers hold"
+            )
         problems += await self._lacking_permissions()
         if problems:
             raise UnsafeError(self._name, problems)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from toolkit.errors import TransportError
+from toolkit.errors import ToolkitError, TransportError
+from toolkit.operations.audit import Record
 from toolkit.operations.topology.broker import Broker
 from toolkit.operations.topology.declared import Declared
 from toolkit.operations.topology.difference import (
@@ -19,7 +20,6 @@ from toolkit.operations.topology.difference import (
     leftover_queues,
 )
 from toolkit.operations.topology.live import bounds_of, queue_of
-from toolkit.operations.topology.record import Record
 from toolkit.topology.live import Bound, Live, LiveExchange, LiveQueue
 
 
@@ -96,7 +96,7 @@ async def prune(
     return stayed
 
 
-class _InUseError(Exception):
+class _InUseError(ToolkitError):
     """It is, by now."""
 
 

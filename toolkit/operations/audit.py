@@ -1,4 +1,4 @@
-"""Who did what to dead letters, when and how many: a log that is only ever added to.
+"""Who did what, when and how many: a log that is only ever added to.
 
 Receives an act before anything is changed and what it came to, hands two lines of JSON to a file.
 """
@@ -7,7 +7,7 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,10 @@ class AuditError(ToolkitError):
     exit_code = 73
 
 
+Record = Callable[..., None]
+"""Writes a step of an act down: what is done, its `stage`, and whatever there is to say of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """One act's place in the log."""
@@ -40,14 +44,15 @@ class Audit:
     def begin(cls, path: Path, act: str, what: Mapping[str, Any]) -> "Audit":
         """Writes what is about to be done. Raises `AuditError`: then it must not be done."""
         audit = cls(path, act, uuid4().hex[:12])
-        audit._write("intent", what)
+        audit.write("intent", what)
         return audit
 
     def end(self, result: Mapping[str, Any]) -> None:
         """Writes what it came to. Raises `AuditError`."""
-        self._write("result", result)
+        self.write("result", result)
 
-    def _write(self, kind: str, what: Mapping[str, Any]) -> None:
+    def write(self, kind: str, what: Mapping[str, Any]) -> None:
+        """One line. Raises `AuditError`."""
         line = {
             "at": format_moment(datetime.now(UTC)),
             "who": who(),
@@ -70,6 +75,21 @@ class Audit:
                 f"the audit log {self.path} can't be written ({error.strerror}); {done}. "
                 f"Name another file with --audit or {VARIABLE}"
             ) from error
+
+
+def recorder(path: Path, broker: str) -> Record:
+    """For acts of several steps, all of one run. `broker` is an address without its password."""
+    run = uuid4().hex[:12]
+
+    def record(act: str, *, stage: str = "begin", **facts: Any) -> None:
+        kind = "intent" if stage == "begin" else "result"
+        Audit(path, act, run).write(kind, {"broker": broker, "stage": stage, **facts})
+
+    return record
+
+
+def unrecorded(_: str, **__: Any) -> None:
+    """For whoever changes nothing of anybody's."""
 
 
 def who() -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.operations.dead_letters.audit import Audit, AuditError, audit_file, state_folder
+from toolkit.operations.audit import Audit, AuditError, audit_file, state_folder
 
 
 def test_intent_and_result_are_two_lines_of_one_run(tmp_path: Path) -> None:
