@@ -1,4 +1,4 @@
-"""docs/commands/new.md shows the contract that its command writes. `tests/test_docs.py` types it."""
+"""docs/commands/new.md shows the contract that it makes; `tests/test_docs.py` types the rest."""
 
 import re
 import shlex
