@@ -120,6 +120,16 @@ def test_a_backlog_that_nobody_consumes_is_never_drained() -> None:
     assert (found.verdict, found.more) == ("never", None)
 
 
+def test_a_few_that_came_after_the_last_consumer_went_are_a_backlog() -> None:
+    """It ran dry meanwhile, and three are as few as chance, but nobody keeps up."""
+    three = queue(
+        publish=lambda s: 1003 if s > 40 else 1000,
+        length=lambda s: 3 if s > 40 else 0,
+        consumers=0,
+    )
+    assert flow(three).verdict == "never"
+
+
 def test_an_empty_queue_without_traffic_is_idle() -> None:
     """With or without a consumer."""
     assert flow(queue()).verdict == "idle"
