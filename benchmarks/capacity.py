@@ -255,7 +255,7 @@ def draw(in_theory: Iterable[Row], on_rabbitmq: Iterable[Row], path: Path) -> No
             if truth > _NOTHING
         ]
         place.plot(*zip(*points, strict=True), mark, label=f"{label}: mean and p95")
-    ends = [1.0, 1000.0]
+    ends = [10.0, 5000.0]
     place.plot(ends, ends, color="tab:gray", linewidth=1)
     place.fill_between(
         ends, [end / 1.2 for end in ends], [end * 1.2 for end in ends], color="tab:gray", alpha=0.2
