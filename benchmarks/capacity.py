@@ -66,8 +66,9 @@ SIMULATED = (
     Case(8, 0.9, 2.0, 2.0),
     Case(8, 0.5, 0.5, 0.5),
 )
-ON_RABBITMQ = (Case(2, 0.7), Case(4, 0.8), Case(4, 0.8, 1.0, 0.5), Case(8, 0.85))
-_SERVICE = 0.05  # seconds, on RabbitMQ
+ON_RABBITMQ = (Case(2, 0.7), Case(4, 0.7), Case(4, 0.8, 1.0, 0.5), Case(8, 0.8))
+_SERVICE = 0.2  # seconds: beside it, the way through the broker is short
+_SIDE_BY_SIDE = 8  # queues, so that chance counts less
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Row:
     formula: tuple[float, float]
     truth: tuple[float, float]
     by_chance: tuple[float, float] | None = None
-    flow: Flow | None = None
+    shown: Load | None = None
     load: Load | None = None
 
 
@@ -98,56 +99,60 @@ def _figures(found: Sequence[float]) -> tuple[float, float]:
     return fmean(found), percentile(found, 95)
 
 
-async def rehearse(broker: Broker, cases: Sequence[Case], seconds: float) -> list[Row]:
-    """One after the other: side by side, they would wait for each other's turns of the loop."""
-    return [await _rehearse(broker, case, seconds) for case in cases]
+@dataclass(frozen=True)
+class Run:
+    """One queue for some minutes: what happened, and what `capacity --from-queue` began with."""
+
+    rehearsal: Rehearsal
+    flow: Flow
 
 
-async def _rehearse(broker: Broker, case: Case, seconds: float) -> Row:
-    name = f"bench-{uuid4().hex[:8]}"
-    with broker.virtual_host(name) as url:
+async def rehearse(broker: Broker, case: Case, seconds: float) -> Row:
+    """Several queues of the same kind at a time, each with chances of its own."""
+    seeds = range(_SEED, _SEED + 2 * _SIDE_BY_SIDE, 2)  # a rehearsal takes two
+    runs = await asyncio.gather(*(_run(broker, case, seconds, seed=seed) for seed in seeds))
+    return _row(case, runs)
+
+
+async def _run(broker: Broker, case: Case, seconds: float, *, seed: int) -> Run:
+    with broker.virtual_host(f"bench-{uuid4().hex[:8]}") as url:
         load = case.load(_SERVICE)
-        rehearsal = Rehearsal(url, "tasks", load, concurrency=case.handlers, seed=_SEED)
+        rehearsal = Rehearsal(url, "tasks", load, concurrency=case.handlers, seed=seed)
+        wanted = Wanted({rehearsal.queue: case.handlers}, (rehearsal.queue,))
+        address = Address(url, "the benchmark", broker.management_url)
         async with rehearsal.running():
             await rehearsal.send(seconds)
-            flow = await _flow(broker, url, rehearsal)
-        return _row(case, load, rehearsal, flow)
+            async with opened(address, wanted, window=600) as source:
+                (flow,) = flows_of(await source.read(), wanted, within=600)
+    return Run(rehearsal, flow)
 
 
-async def _flow(broker: Broker, url: str, rehearsal: Rehearsal) -> Flow:
-    """What `capacity --from-queue` begins with."""
-    wanted = Wanted({rehearsal.queue: rehearsal.concurrency}, (rehearsal.queue,))
-    address = Address(url, "the benchmark", broker.management_url)
-    async with opened(address, wanted, window=600) as source:
-        return flows_of(await source.read(), wanted, within=600)[0]
-
-
-def _row(case: Case, load: Load, rehearsal: Rehearsal, flow: Flow) -> Row:
+def _row(case: Case, runs: Sequence[Run]) -> Row:
     """The formula gets what was measured; `by_chance` is a simulation of these very times."""
-    record = rehearsal.record
-    first = min(record.sent.values())
-    lengths = [record.done[n] - at for n, at in record.begun.items() if n in record.done]
-    sent = sorted(record.sent.values())
+    lengths, found, same, rates = list[float](), list[float](), list[float](), list[float]()
+    for run in runs:
+        record, load, seed = run.rehearsal.record, run.rehearsal.load, run.rehearsal.seed
+        sent = sorted(record.sent.values())
+        rates.append((len(sent) - 1) / (sent[-1] - sent[0]))
+        lengths += [record.done[n] - at for n, at in record.begun.items() if n in record.done]
+        found += record.waits(sent[0] + _WARM_UP)
+        drawn = waits(
+            moments(times(1 / load.arrivals, load.cv_arrivals, Random(seed))),
+            times(load.service, load.cv_service, Random(seed + 1)),
+            case.handlers,
+        )
+        same += [next(drawn) for _ in sent]
     measured = Load(
-        arrivals=(len(sent) - 1) / (sent[-1] - sent[0]),
+        arrivals=fmean(rates),
         service=fmean(lengths),
         cv_arrivals=case.cv_arrivals,
         cv_service=stdev(lengths) / fmean(lengths),
     )
-    drawn = waits(
-        moments(times(1 / load.arrivals, load.cv_arrivals, Random(_SEED))),
-        times(load.service, load.cv_service, Random(_SEED + 1)),
-        case.handlers,
+    shown = Load(
+        arrivals=fmean(run.flow.arrivals or 0 for run in runs),
+        service=fmean(run.flow.service or 0 for run in runs),
     )
-    same = [next(drawn) for _ in sent]
-    return Row(
-        case,
-        _formula(measured, case),
-        _figures(record.waits(first + _WARM_UP)),
-        _figures(same),
-        flow,
-        measured,
-    )
+    return Row(case, _formula(measured, case), _figures(found), _figures(same), shown, measured)
 
 
 def main() -> None:
@@ -160,12 +165,13 @@ def main() -> None:
     in_theory = [simulate(case) for case in SIMULATED]
     with find_broker(lambda line: print(line, file=sys.stderr)) as broker:
         load = os.getloadavg()[0]
-        on_rabbitmq = asyncio.run(rehearse(broker, ON_RABBITMQ, options.seconds))
+        # One case after the other: side by side they would disturb each other.
+        on_rabbitmq = [asyncio.run(rehearse(broker, case, options.seconds)) for case in ON_RABBITMQ]
         where = f"{broker.description}; {os.cpu_count()} cores, load {load:.1f} before"
     parts = [
         f"A simulation of {_SIMULATED:,} messages, {_SERVICE * 1000:g} ms each; waits in ms.\n",
         _table(in_theory),
-        f"\nServices on a RabbitMQ, {options.seconds:g} s each ({where}).\n",
+        f"\nServices on a RabbitMQ, {_SIDE_BY_SIDE} queues for {options.seconds:g} s ({where}).\n",
         _real_table(on_rabbitmq),
         "\nWhat `--from-queue` measured on the same queues:\n",
         _measured_table(on_rabbitmq),
@@ -219,18 +225,18 @@ def _real_table(rows: Iterable[Row]) -> str:
 def _measured_table(rows: Iterable[Row]) -> str:
     cells = []
     for row in rows:
-        assert row.flow is not None
+        assert row.shown is not None
         assert row.load is not None
-        flow, load = row.flow, row.load
+        shown, load = row.shown, row.load
         cells.append(
             [
                 _name(row.case),
-                f"{flow.arrivals or 0:.1f}",
+                f"{shown.arrivals:.1f}",
                 f"{load.arrivals:.1f}",
-                f"{(flow.arrivals or 0) / load.arrivals - 1:+.0%}",
-                f"{(flow.service or 0) * 1000:.1f}",
+                f"{shown.arrivals / load.arrivals - 1:+.0%}",
+                f"{shown.service * 1000:.1f}",
                 f"{load.service * 1000:.1f}",
-                f"{(flow.service or 0) / load.service - 1:+.0%}",
+                f"{shown.service / load.service - 1:+.0%}",
             ]
         )
     head = ("handlers, busy, Ca, Cs", "in/s", "truth", "off", "handling, ms", "truth", "off")
@@ -249,7 +255,7 @@ def draw(in_theory: Iterable[Row], on_rabbitmq: Iterable[Row], path: Path) -> No
             if truth > _NOTHING
         ]
         place.plot(*zip(*points, strict=True), mark, label=f"{label}: mean and p95")
-    ends = [1.0, 1000.0]
+    ends = [10.0, 5000.0]
     place.plot(ends, ends, color="tab:gray", linewidth=1)
     place.fill_between(
         ends, [end / 1.2 for end in ends], [end * 1.2 for end in ends], color="tab:gray", alpha=0.2

@@ -251,6 +251,7 @@ class _Look:
 
     def _table(self, flows: list[Flow]) -> "RenderableType":
         from rich.table import Table  # noqa: PLC0415 - only for a terminal
+        from rich.text import Text  # noqa: PLC0415
 
         table = Table(box=None, header_style="bold")
         for number, title in enumerate(columns(timedelta(seconds=self.within))):
@@ -261,7 +262,7 @@ class _Look:
                 overflow="fold",  # on a narrow screen names take more lines, and stay whole
             )
         for flow in flows:
-            table.add_row(*row(flow), style=_STYLES.get(flow.verdict, ""))
+            table.add_row(*map(Text, row(flow)), style=_STYLES.get(flow.verdict, ""))
         return table
 
 

@@ -4,8 +4,8 @@ Receives a load and how many handlers there are, hands times in seconds.
 
 M/M/c, Poisson arrivals and exponential handling times, is exact (Kleinrock, Queueing Systems I,
 1975, 3.5). Anything else, G/G/c, is its mean wait times (Ca² + Cs²)/2, the correction of Allen and
-Cunneen (A. O. Allen, Probability, Statistics and Queueing Theory, 2nd ed., 1990, chapter 5), where
-Ca and Cs are the coefficients of variation, deviation by mean, of the times between arrivals and of
+Cunneen (A. O. Allen, Probability, Statistics and Queueing Theory, 2nd ed., 1990), where Ca
+and Cs are the coefficients of variation, deviation by mean, of the times between arrivals and of
 handling. W. Whitt, Approximations for the GI/G/m queue, Production and Operations Management 2(2),
 1993, has its limits: good where handlers are busy (above some 0.7) and neither Ca nor Cs is far
 above 1; too long for light loads with Ca below 1; wrong for arrivals that depend on one another,

@@ -10,6 +10,7 @@ from typing import Self
 
 from toolkit.operations.capacity.quantity import parse_time
 from toolkit.operations.capacity.station import Load, Station
+from toolkit.operations.rates.words import duration
 
 _FORM = re.compile(r"(p[0-9]+(?:\.[0-9]+)?|mean)\s*<\s*(.+)")
 
@@ -41,7 +42,8 @@ class Target:
         return station.is_stable and self.wait(station) < self.seconds
 
     def __str__(self) -> str:
-        return f"{'mean' if self.percent is None else f'p{self.percent:g}'} < {self.seconds:g}s"
+        what = "mean" if self.percent is None else f"p{self.percent:g}"
+        return f"{what} < {duration(self.seconds)}"
 
 
 def fewest(load: Load, concurrency: int = 1) -> int:

@@ -94,26 +94,38 @@ def flow_of(history: History, *, now: float, within: float, concurrency: int | N
         age=age,
         age_basis=basis,
         service=service,
-        more=_more(history, verdict, (arrivals, service), within=within, workers=workers),
+        more=_more(
+            history, verdict, (arrivals, completions, service), within=within, workers=workers
+        ),
     )
 
 
 def _more(
     history: History,
     verdict: Verdict,
-    measured: tuple[float | None, float | None],
+    measured: tuple[float | None, float | None, float | None],
     *,
     within: float,
     workers: int,
 ) -> int | None:
     """None where it can't be told, or where another consumer would only stand by."""
-    arrivals, service = measured
+    arrivals, completions, service = measured
     if verdict in ("idle", "keeping up"):
         return 0
     if history.is_single or arrivals is None or service is None or history.backlog is None:
         return None
-    each = service * history.consumers / workers
+    if completions and _was_never_short(history):
+        each = history.consumers / completions  # they did what they can, however many handlers
+    else:
+        each = service * history.consumers / workers
     return more_consumers(arrivals + history.backlog / within, each, have=history.consumers)
+
+
+def _was_never_short(history: History) -> bool:
+    """Whether messages were ready all the time, so that consumers had as much as they can take."""
+    held = history.unacked_then or ()
+    pairs = zip(history.lengths, held, strict=False)
+    return bool(held) and all(one.value > unacked.value for one, unacked in pairs)
 
 
 def more_consumers(rate: float, seconds_each: float, *, have: int) -> int:

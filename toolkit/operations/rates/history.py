@@ -6,6 +6,7 @@ Receives what the management API answers, or counts of our own, hands series to 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import Any, NamedTuple
 
 DONE = ("ack", "deliver_no_ack", "get_no_ack")
@@ -52,6 +53,15 @@ class History:
 def history_of(said: Mapping[str, Any]) -> History:
     """One queue as `/api/queues` shows it."""
     published, done, known = _counted(said)
+    until = published[-1].at if published else inf
+
+    def levels(name: str) -> Series:
+        """As many as there are counters, without one of a time that has only begun.
+
+        Its figure is that of the time before, until the queue has told its own.
+        """
+        return tuple(one for one in _samples(said, name)[-known:] if one.at <= until)
+
     arguments = said.get("arguments") or {}
     return History(
         queue=str(said["name"]),
@@ -61,9 +71,8 @@ def history_of(said: Mapping[str, Any]) -> History:
         unacked=_number(said.get("messages_unacknowledged")),
         published=published,
         done=done,
-        # Counters lag behind levels by a sample or so: they are cut to the same length, not time.
-        lengths=_samples(said, "messages")[-known:],
-        unacked_then=_samples(said, "messages_unacknowledged")[-known:] or None,
+        lengths=levels("messages"),
+        unacked_then=levels("messages_unacknowledged") or None,
         head_at=_number(said.get("head_message_timestamp")),
         is_single=bool(arguments.get("x-single-active-consumer")),
     )

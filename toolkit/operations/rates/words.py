@@ -30,9 +30,9 @@ def columns(within: timedelta) -> tuple[str, ...]:
 def row(flow: Flow) -> tuple[str, ...]:
     """One queue."""
     if flow.verdict == "gone":
-        return (flow.queue, *("-" for _ in range(7)), "gone", "-")
+        return (_plain(flow.queue), *("-" for _ in range(7)), "gone", "-")
     return (
-        flow.queue,
+        _plain(flow.queue),
         rate(flow.arrivals),
         rate(flow.completions),
         rate(flow.throughput),
@@ -61,13 +61,13 @@ def remarks(flows: "list[Flow]") -> list[str]:
     for flow in flows:
         if flow.otherwise and flow.otherwise > 0:
             said.append(
-                f"{flow.queue}: {rate(flow.otherwise)}/s of P weren't published: they come back "
-                "from delays, or from a queue that dead-letters into this one"
+                f"{_plain(flow.queue)}: {rate(flow.otherwise)}/s of P weren't published: they come "
+                "back from delays, or from a queue that dead-letters into this one"
             )
         elif flow.otherwise:
             said.append(
-                f"{flow.queue}: {rate(-flow.otherwise)}/s leave without an ack: expired, purged, "
-                "rejected or dropped"
+                f"{_plain(flow.queue)}: {rate(-flow.otherwise)}/s leave without an ack: expired, "
+                "purged, rejected or dropped"
             )
     return said
 
@@ -98,6 +98,13 @@ def duration(seconds: float) -> str:
             whole, rest = divmod(round(seconds / small), round(large / small))
             return f"{whole}{unit}{rest}{part}" if rest else f"{whole}{unit}"
     return "?"
+
+
+def _plain(name: str) -> str:
+    """A queue's name may hold what would move a terminal's cursor."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name
+    )
 
 
 def _count(value: int | None) -> str:

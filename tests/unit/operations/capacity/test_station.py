@@ -81,3 +81,11 @@ def test_so_many_consumers_hold_a_target_and_one_fewer_does_not(
     needed = consumers_for(target, load, concurrency=concurrency)
     assert target.holds(Station(load, needed, concurrency))
     assert needed == 1 or not target.holds(Station(load, needed - 1, concurrency))
+
+
+@pytest.mark.parametrize("arrivals", range(100, 1000, 25))
+def test_the_fewest_are_those_that_counting_up_finds(arrivals: int) -> None:
+    """Doubling and halving skips none."""
+    load, target = Load(arrivals=arrivals, service=0.1), Target(95, 0.005)
+    by_hand = next(n for n in range(1, 300) if target.holds(Station(load, n)))
+    assert consumers_for(target, load) == by_hand

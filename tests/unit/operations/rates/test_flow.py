@@ -120,6 +120,16 @@ def test_a_backlog_that_nobody_consumes_is_never_drained() -> None:
     assert (found.verdict, found.more) == ("never", None)
 
 
+def test_a_few_that_came_after_the_last_consumer_went_are_a_backlog() -> None:
+    """It ran dry meanwhile, and three are as few as chance, but nobody keeps up."""
+    three = queue(
+        publish=lambda s: 1003 if s > 40 else 1000,
+        length=lambda s: 3 if s > 40 else 0,
+        consumers=0,
+    )
+    assert flow(three).verdict == "never"
+
+
 def test_an_empty_queue_without_traffic_is_idle() -> None:
     """With or without a consumer."""
     assert flow(queue()).verdict == "idle"
@@ -264,6 +274,34 @@ def test_so_many_more_consumers_drain_a_backlog_in_time() -> None:
     assert found.backlog == 12_200
     assert found.more == 2  # (100 + 12200/600) / 40 = 3.01
     assert found.service == pytest.approx(0.1)
+
+
+def test_consumers_that_are_behind_are_counted_on_for_what_they_do() -> None:
+    """Twenty handlers were declared, but only three are ever busy: another release is running."""
+    said = queue(
+        publish=even(90, begin=20_000),
+        ack=even(54, begin=10_000),
+        length=even(36, begin=700),
+        unacked=even(0, begin=3),
+    )
+    found = flow(said, concurrency=20)
+    assert (found.verdict, found.more) == ("never", 1)
+
+
+def test_a_level_that_is_only_that_of_before_is_not_counted() -> None:
+    """The API names a time that has only begun, and repeats the figure until the queue tells."""
+    said = queue(
+        publish=even(90, begin=20_000),
+        ack=even(60, begin=10_000),
+        length=even(30, begin=700),
+        unacked=even(0, begin=3),
+    )
+    for name in ("messages", "messages_unacknowledged"):
+        samples = said[f"{name}_details"]["samples"]
+        again = {"sample": samples[0]["sample"], "timestamp": samples[0]["timestamp"] + STEP * 1000}
+        said[f"{name}_details"]["samples"] = [again, *samples[:-1]]
+    found = flow(said)
+    assert (found.growth, found.otherwise) == (30, 0)
 
 
 def test_more_consumers_are_no_help_where_only_one_is_active() -> None:

@@ -98,6 +98,12 @@ def test_a_row_has_a_cell_for_each_column() -> None:
     assert row(B)[-2:] == ("8s", "?")
 
 
+def test_a_name_can_not_write_on_the_terminal() -> None:
+    """A queue is named by whoever may make one."""
+    evil = Flow(queue="a\x1b[2Jb", consumers=0)
+    assert row(evil)[0] == "a\N{REPLACEMENT CHARACTER}[2Jb"
+
+
 def test_what_no_counter_explains_is_remarked_on() -> None:
     """In both directions, with the time that it was measured over."""
     flows = [
