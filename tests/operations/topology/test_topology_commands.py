@@ -167,7 +167,7 @@ def test_leftovers_go_when_they_are_empty_and_only_then(
         if one["act"] == "delete" and one.get("result", {}).get("stage") == "end"
     }
     assert deleted == {"shop.handle", "shop.delay.5s", "shop.older"}
-    assert "***" in acts[0]["broker"]
+    assert "***" in acts[0]["intent"]["broker"]
 
 
 def test_what_is_there_is_drawn_with_its_counts(toolkit: Type, place: Place) -> None:

@@ -68,7 +68,7 @@ async def has_alarm(api: ManagementApi) -> bool:
 
 async def has_statistics(api: ManagementApi) -> bool:
     """Whether the broker collects them: without, nothing shows what consumers hold."""
-    return not (await api.get("/api/overview") or {}).get("disable_stats", False)
+    return not (await api.look("/api/overview") or {}).get("disable_stats", False)
 
 
 async def policies_of(api: ManagementApi) -> list[Policy]:
