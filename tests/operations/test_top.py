@@ -31,7 +31,7 @@ from toolkit.transport.rabbitmq.inspector import Inspector
 QUEUE = "shop.ship"
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing answers there
 SHIP = Wanted({QUEUE: 4}, (QUEUE,))
-STATISTICS = 20.0  # seconds in which a broker has them, which it takes 5 to 10 for
+STATISTICS = 60.0  # seconds in which a broker has them, which it takes 5 to 10 for
 
 
 @pytest.fixture
