@@ -1,6 +1,7 @@
 """`toolkit publish`: held against the contract, confirmed, and counted."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from tests.development.workshop import Workshop
 from tests.hostile.management import VirtualHost
 from tests.operations.typed import Terminal
-from tests.outsider import Outsider, outside
+from tests.outsider import Outsider, eventually, outside
+from toolkit.messages.envelope import Envelope
+from toolkit.operations.record import Sighting, line_of
 
 QUEUE = "shop.take"
 
@@ -108,6 +111,85 @@ async def test_an_event_that_nobody_wants_is_told_of(
     assert "nobody listens" in ended.errors or "no queue is bound" in ended.errors
 
 
+def saved(exchange: str, key: str, body: bytes, **headers: object) -> str:
+    """A line as `toolkit tap --save` writes it."""
+    envelope = Envelope(body, type=key, headers=dict(headers))
+    return line_of(Sighting(exchange, key, envelope, datetime.now(UTC))) + "\n"
+
+
+async def test_a_saved_command_without_a_handler_is_an_error(
+    terminal: Terminal, amqp_url: str
+) -> None:
+    """As any other command."""
+    (terminal.folder / "saved.jsonl").write_text(saved("commands", "shop.ship", b"{}"))
+    async with outside(amqp_url) as client:
+        await client.channel.declare_exchange("commands", "direct", durable=True)
+        ended = await terminal.run("publish", "--from", "saved.jsonl")
+    assert ended.code == 1
+    assert "no queue is bound" in ended.errors
+
+
+async def test_a_saved_message_is_held_against_the_contract_that_is_named(
+    terminal: Terminal, amqp_url: str
+) -> None:
+    """Without a name it may be somebody else's, or wrong on purpose, and goes out as it came."""
+    lines = [
+        saved("events", "shop.placed", b'{"number": 1}'),
+        saved("events", "shop.placed", b'{"number": []}'),
+        saved("events", "other.said", b"{}"),
+    ]
+    (terminal.folder / "saved.jsonl").write_text("".join(lines))
+    async with outside(amqp_url) as client:
+        await listen(client)
+        refused = await terminal.run("publish", "shop.placed", "--from", "saved.jsonl")
+        assert await client.count(QUEUE) == 0
+        taken = await terminal.run("publish", "--from", "saved.jsonl")
+        assert await client.count(QUEUE) == 2
+    assert (refused.code, taken.code) == (65, 0)
+    assert "saved.jsonl:2: not a Placed: number" in refused.errors
+    assert "saved.jsonl:3: it is 'other.said', not 'shop.placed'" in refused.errors
+    assert "saved.jsonl:1:" not in refused.errors
+
+
+async def test_headers_of_the_brokers_own_are_not_sent_again(
+    terminal: Terminal, amqp_url: str
+) -> None:
+    """They would be acted on: older brokers drop a copy with an `x-death` as a cycle."""
+    line = saved("events", "shop.placed", b"{}", CC=["x"], tenant="blue", **{"x-death": []})
+    (terminal.folder / "saved.jsonl").write_text(line)
+    async with outside(amqp_url) as client:
+        await listen(client)
+        assert (await terminal.run("publish", "--from", "saved.jsonl")).code == 0
+        assert (await client.take(QUEUE)).headers == {"tenant": "blue"}
+
+
+async def test_ctrl_c_says_how_many_are_confirmed(terminal: Terminal, amqp_url: str) -> None:
+    """As many as are in the queue."""
+    async with outside(amqp_url) as client:
+        await listen(client)
+        given = ("publish", "shop.placed", '{"number": 1}', "--count", "9999", "--rate", "20")
+        async with terminal.running(*given, "--json") as publishing:
+
+            async def has_begun() -> bool:
+                return await client.count(QUEUE) > 2
+
+            await eventually(has_begun, within=30)
+            ended = await publishing.interrupted()
+        assert ended.code == 130
+        assert json.loads(ended.output)["confirmed"] == await client.count(QUEUE)
+
+
+async def test_a_folder_of_the_project_will_do(terminal: Terminal, amqp_url: str) -> None:
+    """What services print while they are imported isn't in the way."""
+    service = terminal.folder / "services/shop/service.py"
+    service.write_text(service.read_text() + "\nprint('hello')\n")
+    terminal.folder = service.parent
+    async with outside(amqp_url) as client:
+        await listen(client)
+        ended = await terminal.run("publish", "shop.placed", '{"number": 1}', "--json")
+    assert json.loads(ended.output)["confirmed"] == 1
+
+
 async def test_what_is_wrong_is_said_and_what_to_do(
     terminal: Terminal, virtual_host: VirtualHost, project: Path
 ) -> None:
@@ -123,6 +205,7 @@ async def test_what_is_wrong_is_said_and_what_to_do(
         (terminal, (*given, "--broker", "amqp://127.0.0.1:1/"), 69, "from --broker"),
         (terminal, (*given, "--broker", "memory://"), 78, "lives in another process"),
         (terminal, (*given, "--broker", _wrong(virtual_host.url_for())), 77, "password"),
+        (terminal, (*given, "--broker", f"{virtual_host.url_for()}-not"), 77, "add_vhost"),
     ]
     for where, words, code, said in cases:
         ended = await where.run(*words)

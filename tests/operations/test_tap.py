@@ -8,6 +8,7 @@ import pytest
 
 from tests.hostile.management import VirtualHost
 from tests.hostile.waiting import eventually
+from tests.hostile.wire import Wire
 from tests.operations.shop import Placed, Ship, Shop
 from tests.operations.typed import Terminal
 from tests.outsider import outside
@@ -128,6 +129,56 @@ async def test_a_tap_whose_connection_is_cut_looks_on(
             await tap.says("connected")
             await client.publish(b"{}", exchange="events", routing_key="shop.placed")
             await tap.prints("shop.placed")
+
+
+async def test_a_broker_that_comes_back_empty_is_tapped_once_there_is_something(
+    terminal: Terminal, amqp_url: str, virtual_host: VirtualHost
+) -> None:
+    """A tap that has begun ends when it is told to, and not before."""
+    url = virtual_host.url_for()
+    async with outside(amqp_url) as client:
+        await client.channel.declare_exchange("events", "topic", durable=True)
+        async with terminal.running("tap", "--broker", url, "--json") as tap:
+            await tap.says("connected")
+            virtual_host.delete_exchange("events")
+            virtual_host.kill_connections(url)
+            await tap.says("there is no exchange 'events'")
+            await client.channel.declare_exchange("events", "topic", durable=True)
+            await tap.says("connected")
+            await client.publish(b"{}", exchange="events", routing_key="shop.placed")
+            await tap.prints("shop.placed")
+            assert [kind for kind, *_ in virtual_host.everything()].count("queues") == 1
+
+
+async def test_whatever_a_stranger_sends_is_shown_and_does_nothing(
+    terminal: Terminal, amqp_url: str
+) -> None:
+    """No order to the terminal, no text that can't be written, no body that is nested too deep."""
+    late = b"\x01aT" + b"\xff" * 8  # a moment after the year 9999
+    strange: list[tuple[bytes, dict[str, bytes], bytes]] = [
+        (b"red.\x1b[31m\xff", {}, b'{"a": "\xc2\x9b31m"}'),
+        (b"lone", {"message_id": b"\x01\xff"}, b'{"a": "\\ud800"}'),
+        (b"deep", {}, b"[" * 50_000),
+        (b"late", {"headers": len(late).to_bytes(4, "big") + late}, b"{}"),
+    ]
+    async with outside(amqp_url) as client:
+        await client.channel.declare_exchange("events", "topic", durable=True)
+        async with terminal.running("tap", "--save", "saved.jsonl", "--limit", "4") as tap:
+            await tap.says("connected")
+            with Wire.connected(amqp_url) as wire:
+                for key, properties, body in strange:
+                    wire.publish("events", key, properties, body)
+            ended = await tap.ends()
+        queue = await client.channel.declare_queue("copies")
+        await queue.bind("events", "#")
+        assert (await terminal.run("publish", "--from", "saved.jsonl")).code == 0
+    with Wire.connected(amqp_url) as wire:
+        copies = [wire.get("copies") for _ in strange]
+    assert [copy and copy.body for copy in copies] == [body for _, _, body in strange]
+    assert copies[3] is not None
+    assert copies[3].headers == {b"a": late[2:]}
+    assert all(text.isprintable() for text in ended.output.splitlines())
+    assert [word for word in ("red.", "lone", "deep", "late") if word not in ended.output] == []
 
 
 async def test_a_slow_reader_never_fills_the_broker(

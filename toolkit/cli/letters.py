@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from toolkit.cli.output import console, is_terminal
+from toolkit.cli.output import console, is_terminal, printable
 from toolkit.operations.dead_letters.group import Group
 from toolkit.operations.dead_letters.letter import Letter
 
@@ -137,11 +137,11 @@ def print_letter(letter: Letter) -> None:
     }
     for name, value in rows.items():
         if value:
-            typer.echo(f"  {name:<15} {_printable(str(value))}")
+            typer.echo(f"  {name:<15} {printable(str(value))}")
     typer.echo("\nheaders")
     for name, value in letter.envelope.headers.items():
         if value != fault.stack:
-            typer.echo(f"  {_printable(name):<24} {_printable(str(_plain(value)))}")
+            typer.echo(f"  {printable(name):<24} {printable(str(_plain(value)))}")
     typer.echo("\nbody")
     try:
         body = json.dumps(letter.decoded(), indent=2, ensure_ascii=False)
@@ -153,20 +153,13 @@ def print_letter(letter: Letter) -> None:
         typer.echo(_indented(fault.stack))
 
 
-def _printable(text: str) -> str:
-    """What a stranger wrote must not steer the terminal."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
-
-
 def _indented(text: str) -> str:
-    return "\n".join(f"  {_printable(line)}" for line in text.splitlines())
+    return "\n".join(f"  {printable(line)}" for line in text.splitlines())
 
 
 def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Rich on a terminal, plain lines otherwise."""
-    rows = [tuple(_printable(cell) for cell in row) for row in rows]
+    rows = [tuple(printable(cell) for cell in row) for row in rows]
     if is_terminal():
         from rich.table import Table  # noqa: PLC0415 - only where it is drawn
         from rich.text import Text  # noqa: PLC0415

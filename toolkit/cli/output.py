@@ -57,6 +57,13 @@ def say(sentence: str) -> None:
     typer.echo(sentence, err=True)
 
 
+def printable(text: str) -> str:
+    """What a stranger sent, so that it can be shown: nothing in it is an order to the terminal."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))

@@ -7,7 +7,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any
@@ -103,7 +103,8 @@ def _project() -> Project | None:
 
 def _entry(name: str) -> Entry:
     project = Project.find()
-    return Catalogue.of(load(entry.target) for entry in project.services).find(name)
+    with redirect_stdout(sys.stderr):  # what services print while they are imported
+        return Catalogue.of(load(entry.name) for entry in project.services).find(name)
 
 
 def _pipeline(address: Address, codec: Codec) -> SendPipeline:

@@ -5,15 +5,16 @@ Receives a pattern and conditions, hands what passes to the terminal or to a fil
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from toolkit.cli.output import command_app, duration, is_terminal, say
+from toolkit.cli.output import command_app, duration, is_terminal, printable, say
 from toolkit.errors import ConfigurationError
 from toolkit.observability.logging import configure_logging
 from toolkit.operations.address import broker_address
@@ -130,7 +131,8 @@ def _commands(project: Project | None) -> tuple[str, ...]:
         raise ConfigurationError(
             "commands are known by name only", ["go to the project that has them"]
         )
-    return Catalogue.of(load(entry.target) for entry in project.services).commands
+    with redirect_stdout(sys.stderr):  # what services print while they are imported
+        return Catalogue.of(load(entry.name) for entry in project.services).commands
 
 
 @contextmanager
@@ -139,11 +141,14 @@ def _showing(save: Path | None, *, as_json: bool) -> Iterator[Callable[[Sighting
     if save is None:
         yield lambda sighting: _print(sighting, as_json=as_json)
         return
-    with writing(save), save.open("a", encoding="utf-8") as file:
+    with writing(save):
+        file = save.open("a", encoding="utf-8")
+    with file:
 
         def show(sighting: Sighting) -> None:
-            file.write(f"{line_of(sighting)}\n")
-            file.flush()
+            with writing(save):
+                file.write(f"{line_of(sighting)}\n")
+                file.flush()
             _print(sighting, as_json=as_json)
 
         yield show
@@ -155,11 +160,15 @@ def _print(sighting: Sighting, *, as_json: bool) -> None:
         return
     envelope = sighting.envelope
     at = sighting.seen_at.astimezone().strftime("%H:%M:%S.%f")[:-3]
-    key = typer.style(sighting.routing_key, fg="cyan", bold=True)
+    key = typer.style(_in_line(sighting.routing_key), fg="cyan", bold=True)
     of = "" if envelope.type in (None, sighting.routing_key) else f" of type {envelope.type}"
     sender = f" from {envelope.app_id}" if envelope.app_id else ""
-    head = f"{at} {key}{of}{sender} {envelope.message_id or 'without an id'}"
-    typer.echo(f"{head}\n  {_body(sighting)}")
+    rest = _in_line(f"{of}{sender} {envelope.message_id or 'without an id'}")
+    typer.echo(f"{at} {key}{rest}\n  {printable(_body(sighting))}")
+
+
+def _in_line(text: str) -> str:
+    return printable(text).replace("\n", r"\n")
 
 
 def _body(sighting: Sighting) -> str:
@@ -168,7 +177,7 @@ def _body(sighting: Sighting) -> str:
         return f"its properties can't be read: {envelope.unreadable}"
     try:
         value = json.loads(envelope.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"no JSON, {len(envelope.body):,} bytes: {envelope.body[:60]!r}"
     indent = 2 if is_terminal() else None
     return json.dumps(value, ensure_ascii=False, indent=indent).replace("\n", "\n  ")

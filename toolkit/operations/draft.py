@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import ContractError, ToolkitError
+from toolkit.messages import headers as wire
 from toolkit.messages.outgoing import Publication, SendOptions
 from toolkit.operations.catalogue import Entry
 from toolkit.operations.file import reading
-from toolkit.operations.record import is_record, sighting_of
+from toolkit.operations.record import Sighting, is_record, sighting_of
 from toolkit.sending.pipeline import SendPipeline
+from toolkit.topology import naming
 
 _MOST_PROBLEMS_SHOWN = 20
 
@@ -57,20 +59,38 @@ class Drafts:
         return self._pipeline.prepare(message, SendOptions(headers=self._headers)).publication
 
     def of_line(self, line: bytes) -> Publication:
-        """A body as above, or what a tap has saved, which is sent as it was."""
+        """A body as above, or what a tap has saved, which is sent as it was: held against a
+        contract only if a message was named, for it may be somebody else's.
+        """
         try:
             value = json.loads(line)
         except ValueError as error:
             raise ContractError(f"it is no JSON: {error}") from error
+        except RecursionError as error:
+            raise ContractError("it is nested too deep") from error
         if not is_record(value):
             return self.of(line)
         sighting = sighting_of(value)
+        self._check(sighting)
         envelope = sighting.envelope
-        envelope.headers |= self._headers
+        envelope.headers = {**wire.without_brokers_own(envelope.headers), **self._headers}
         # The broker would refuse another user's name.
         envelope.user_id = None
         envelope.message_id = envelope.message_id or os.urandom(16).hex()
-        return Publication(envelope, sighting.exchange, sighting.routing_key, is_required=False)
+        is_command = sighting.exchange == naming.COMMANDS
+        return Publication(envelope, sighting.exchange, sighting.routing_key, is_command)
+
+    def _check(self, sighting: Sighting) -> None:
+        """Raises `ContractError` for what can't be sent as it was, or isn't what was named."""
+        envelope = sighting.envelope
+        if envelope.unreadable:
+            raise ContractError(f"its properties could not be read: {envelope.unreadable}")
+        if self._entry is None or self._decode is None:
+            return
+        named, is_named = self._entry.contract.name, envelope.type or sighting.routing_key
+        if is_named != named:
+            raise ContractError(f"it is '{is_named}', not '{named}'")
+        self._decode(envelope.body)
 
 
 def proven(path: Path, make: Make) -> int:

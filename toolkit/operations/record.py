@@ -14,6 +14,7 @@ from typing import Any
 
 from toolkit.errors import ToolkitError
 from toolkit.messages.envelope import Envelope
+from toolkit.transport.rabbitmq.wire import Opaque
 
 FORMAT = 1
 """In each line, as `tap`: what tells it from a body."""
@@ -101,7 +102,7 @@ def sighting_of(record: dict[str, Any]) -> Sighting:
         raise DamagedRecordError(f"what tap saved was changed: {error}") from error
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one for each type
     """A header's value in JSON; what JSON has no type for says what it is."""
     match value:
         case bytes() | bytearray():
@@ -110,6 +111,8 @@ def plain(value: Any) -> Any:
             return {"$time": value.isoformat()}
         case Decimal():
             return {"$decimal": str(value)}
+        case Opaque():
+            return {"$opaque": base64.b64encode(value.data).decode()}
         case Mapping():
             table = {str(name): plain(inner) for name, inner in value.items()}
             return {"$table": table} if _is_marked(table) else table
@@ -127,6 +130,8 @@ def _value(value: Any) -> Any:  # noqa: PLR0911 - one for each type
             return datetime.fromisoformat(text)
         case {"$decimal": str(text), **rest} if not rest:
             return Decimal(text)
+        case {"$opaque": str(text), **rest} if not rest:
+            return Opaque(base64.b64decode(text, validate=True))
         case {"$table": dict(table), **rest} if not rest:
             return {name: _value(inner) for name, inner in table.items()}
         case dict():

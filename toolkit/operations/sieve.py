@@ -38,7 +38,7 @@ class Sieve:
     def _has_fields(self, body: bytes) -> bool:
         try:
             message = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         return all(_text(_at(message, path)) == wanted for path, wanted in self.fields.items())
 

@@ -61,7 +61,7 @@ async def watch(
             return
         try:
             see(Sighting(exchange, routing_key, envelope, datetime.now(UTC)))
-        except OSError as error:  # a pipe that is closed, a disk that is full
+        except Exception as error:  # noqa: BLE001 - raised by `watch`: the library would swallow it
             enough.set_exception(error)
             return
         seen += 1

@@ -17,6 +17,7 @@ from toolkit.operations.record import (
     line_of,
     sighting_of,
 )
+from toolkit.transport.rabbitmq.wire import Opaque
 
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PLAIN = (
@@ -28,8 +29,9 @@ PLAIN = (
     | st.binary()
     | st.decimals(allow_nan=False, allow_infinity=False)
     | st.datetimes(timezones=st.just(UTC))
+    | st.binary().map(Opaque)
 )
-NAMES = st.text(max_size=20) | st.sampled_from(["$bytes", "$time", "$decimal", "$table"])
+NAMES = st.text(max_size=20) | st.sampled_from(["$bytes", "$time", "$decimal", "$table", "$opaque"])
 VALUES = st.recursive(
     PLAIN,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),

@@ -6,6 +6,7 @@ when its reader can't keep up, so that a slow one never fills the broker.
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from toolkit.transport.rabbitmq.channel import OpenChannel, answered, open_chann
 from toolkit.transport.rabbitmq.connection import Link
 from toolkit.transport.rabbitmq.guard import unwrapped
 from toolkit.transport.rabbitmq.options import RabbitOptions
+from toolkit.transport.rabbitmq.settle import first_of
 from toolkit.transport.rabbitmq.translate import MissingError, envelope_from
 
 MOST_WAITING = 10_000
@@ -27,6 +29,7 @@ MOST_WAITING = 10_000
 
 _BOUNDS: FieldTable = {"x-max-length": MOST_WAITING, "x-overflow": "drop-head"}
 _GOODBYE = 1.0  # seconds
+_LONGEST_PAUSE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +53,31 @@ async def tap(
     """Until it is cancelled; a lost connection is told of, and made anew.
 
     Raises `BrokerUnreachableError`, `AccessRefusedError` or `TlsError` if the first connection
-    comes to nothing, and `TransportError` for an exchange that isn't there or may not be read.
+    comes to nothing, and `TransportError` for an exchange that isn't there or may not be read. Once
+    it has begun, it tries again whatever happens: a broker that comes back may be an empty one.
     """
     link = Link(options, "consume")
     try:
         await _first_connection(link, options)
+        has_begun, failures, problem = False, 0, ""
         while True:
             try:
-                channel = await _tapped(link, bindings, deliver)
+                channel, cancelled = await _tapped(link, bindings, deliver)
                 told(f"connected to {link.address}")
-                await channel.gone.wait()
+                has_begun, failures, problem = True, 0, ""
+                await first_of(channel.gone, cancelled)
+                await channel.close()
+                told("the connection is lost, and what goes by meanwhile is missed; trying again")
             except ConnectionLostError:
-                pass
-            told("the connection is lost, and what goes by meanwhile is missed; connecting again")
-            await asyncio.sleep(0)
+                pass  # what was said of it holds
+            except TransportError as error:
+                if not has_begun:
+                    raise
+                if str(error) != problem:
+                    problem = str(error)
+                    told(f"{problem}; trying again")
+            failures += 1
+            await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.2 * 2 ** min(failures, 8))))
     finally:
         await link.close(_GOODBYE)
 
@@ -78,16 +92,25 @@ async def _first_connection(link: Link, options: RabbitOptions) -> None:
         raise BrokerUnreachableError(f"no broker within {limit:g}s; {problem}") from error
 
 
-async def _tapped(link: Link, bindings: Sequence[TapBinding], deliver: Deliver) -> OpenChannel:
+async def _tapped(
+    link: Link, bindings: Sequence[TapBinding], deliver: Deliver
+) -> tuple[OpenChannel, asyncio.Event]:
+    """The channel, and an event for the broker's taking the queue away."""
     channel = await open_channel(await link.ready())
-    wire = channel.wire
+    wire, cancelled = channel.wire, asyncio.Event()
+    wire.on_consumer_cancel_callbacks.add(lambda _: cancelled.set())
+    for exchange in {binding.exchange for binding in bindings}:
+        await _look_up(channel, exchange)
     made = await answered(
         wire.queue_declare("", exclusive=True, auto_delete=True, arguments=_BOUNDS),
         "making a queue for the tap",
     )
     queue = str(made.queue)
     for binding in bindings:
-        await _bound(channel, queue, binding)
+        await answered(
+            wire.queue_bind(queue, binding.exchange, routing_key=binding.pattern),
+            f"tapping exchange '{binding.exchange}'",
+        )
 
     async def on_message(message: DeliveredMessage) -> None:
         method: Any = message.delivery
@@ -96,17 +119,17 @@ async def _tapped(link: Link, bindings: Sequence[TapBinding], deliver: Deliver) 
         deliver(method.exchange or "", method.routing_key or "", envelope)
 
     await answered(wire.basic_consume(queue, on_message, no_ack=True), "tapping")
-    return channel
+    return channel, cancelled
 
 
-async def _bound(channel: OpenChannel, queue: str, binding: TapBinding) -> None:
-    what = f"tapping exchange '{binding.exchange}'"
+async def _look_up(channel: OpenChannel, exchange: str) -> None:
+    """Before there is a queue: that would stay until the connection goes."""
     try:
         await answered(
-            channel.wire.queue_bind(queue, binding.exchange, routing_key=binding.pattern), what
+            channel.wire.exchange_declare(exchange, passive=True), f"tapping exchange '{exchange}'"
         )
     except MissingError as error:
         raise TransportError(
-            f"there is no exchange '{binding.exchange}' on this broker yet: the first service that "
+            f"there is no exchange '{exchange}' on this broker yet: the first service that "
             "publishes or consumes makes it"
         ) from error
