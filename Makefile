@@ -33,7 +33,7 @@ bootstrap:
 	@sh scripts/bootstrap
 
 test: bootstrap
-	$(BIN)/python -m pytest --install-broker -m "not private_broker" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --install-broker -m "not private_broker and not slow" $(PYTEST_ARGS)
 
 conformance: bootstrap
 	TOOLKIT_COMPARISONS=$${TOOLKIT_COMPARISONS:-1000} $(BIN)/python -m pytest --require-broker \
@@ -51,7 +51,7 @@ faults: bootstrap
 ifdef LONG
 	$(BIN)/python -m tests.faults
 else
-	$(BIN)/python -m pytest --require-broker --install-broker -m private_broker
+	$(BIN)/python -m pytest --require-broker --install-broker -m "private_broker or slow"
 endif
 
 bench: bootstrap

@@ -17,7 +17,7 @@ from toolkit.testing.broker.finder import DOCKER, HERE, INSTALLING, ways_with_tl
 from toolkit.testing.broker.tls import TlsListener
 
 _TESTS = ("tests/hostile", "tests/conformance", "tests/samples", "tests/test_readme.py")
-_NOT_OVER_TLS = "not private_broker and not reads_the_wire"
+_NOT_OVER_TLS = "not private_broker and not slow and not reads_the_wire"
 _WAYS = {"--broker=docker": [DOCKER], "--broker=local": [HERE, INSTALLING]}
 
 

@@ -77,6 +77,7 @@ async def test_any_permission_that_is_taken_away_is_named_and_no_other(
             assert await lacking_of(sorted(NEEDS), inspector) == (sorted(taken), [])
 
 
+@pytest.mark.slow
 async def test_none_of_these_permissions_is_superfluous(
     rabbitmq: Broker,
 ) -> None:

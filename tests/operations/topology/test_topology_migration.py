@@ -156,6 +156,7 @@ class Load:
         return f"{len(self.sent)} sent, {twice} handled twice, longest gap {gap:.2f}s"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", [NEW, QueueOptions(type="classic", ttl="2h")])
 async def test_a_queue_is_migrated_under_load(
     place: Place, broker: Broker, new: QueueOptions, record_property: Record
@@ -175,6 +176,7 @@ async def test_a_queue_is_migrated_under_load(
     assert place.virtual_host.messages("shop.handle.dead") == 0
 
 
+@pytest.mark.slow
 async def test_a_migration_that_was_killed_under_load_is_gone_on_with(
     place: Place, broker: Broker, record_property: Record
 ) -> None:

@@ -164,6 +164,7 @@ async def test_two_at_once_are_one_too_many(place: Place, broker: Broker) -> Non
     assert place.virtual_host.messages(QUEUE) == 1
 
 
+@pytest.mark.slow
 async def test_a_message_that_is_held_too_long_sends_everything_back(
     place: Place, broker: Broker
 ) -> None:
