@@ -122,7 +122,8 @@ def shown(body: bytes) -> str:
 def print_letter(letter: Letter) -> None:
     """A letter as a person reads it."""
     fault = letter.fault
-    typer.echo(f"{letter.type or 'unknown'} {letter.id or 'without id'} in {letter.queue}")
+    head = f"{letter.type or 'unknown'} {letter.id or 'without id'} in {letter.queue}"
+    typer.echo(printable(head))
     rows = {
         "reason": fault.reason,
         "error": error_of(letter),

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from toolkit.operations.dead_letters.letter import Letter
-from toolkit.operations.dead_letters.queue import Management
-from toolkit.operations.management import NoManagementError
+from toolkit.operations.dead_letters.queue import listed
+from toolkit.operations.management import ManagementApi, NoManagementError
 from toolkit.transport.rabbitmq.holding import Held, Holder
 
 
@@ -24,7 +24,9 @@ class Look:
     """What wasn't seen, a sentence each."""
 
 
-async def look(holder: Holder, queues: Sequence[str], *, most: int, management: Management) -> Look:
+async def look(
+    holder: Holder, queues: Sequence[str], *, most: int, management: ManagementApi
+) -> Look:
     """Holds them; they are given back when the holder's connection ends. Raises a `TransportError`
     for what may not be read.
     """
@@ -47,7 +49,7 @@ def _unseen(held: Held) -> Iterator[str]:
         )
 
 
-async def _held_by_others(there: Sequence[Held], management: Management) -> list[str]:
+async def _held_by_others(there: Sequence[Held], management: ManagementApi) -> list[str]:
     """Only where somebody else is registered is it worth a question. The API lags a few seconds, so
     what this look holds by itself may or may not be in its number.
     """
@@ -55,7 +57,7 @@ async def _held_by_others(there: Sequence[Held], management: Management) -> list
     if not busy:
         return []
     try:
-        unacked = await management.queues()
+        unacked = await listed(management)
     except NoManagementError:
         unacked = {}
     notes = []

@@ -11,7 +11,8 @@ from typing import Self
 from toolkit.operations.address import broker_address
 from toolkit.operations.dead_letters.letter import LetterError
 from toolkit.operations.dead_letters.look import Look, look
-from toolkit.operations.dead_letters.queue import Management, dead_letter_queues
+from toolkit.operations.dead_letters.queue import dead_letter_queues
+from toolkit.operations.management import ManagementApi, default_address
 from toolkit.project import NoProjectError, Project
 from toolkit.service.settings import Settings
 from toolkit.topology import naming
@@ -38,7 +39,7 @@ class Place:
 
     project: Project | None
     settings: Settings
-    management: Management
+    management: ManagementApi
 
     @classmethod
     def of(cls, request: Request) -> Self:
@@ -49,8 +50,9 @@ class Place:
             project = None
         address = broker_address(project, request.broker)
         settings = address.settings()
-        asked = request.management or address.management_url
-        return cls(project, settings, Management.of(settings, asked))
+        url = settings.urls[0]
+        where = request.management or address.management_url or default_address(url)
+        return cls(project, settings, ManagementApi(where, url, settings.tls))
 
     @property
     def options(self) -> RabbitOptions:
