@@ -22,7 +22,7 @@ from tests.hostile.wire import Wire
 from tests.operations.topology.place import ASIDE, NEW, OLD, QUEUE, Place
 from tests.outsider import eventually
 from tests.shop import Placed, ShopEvents
-from toolkit import Context, QueueOptions, Service
+from toolkit import Context, QueueOptions, RefusedError, Service
 from toolkit.operations.audit import unrecorded
 from toolkit.operations.topology.application import apply, to_make
 from toolkit.operations.topology.broker import Broker
@@ -114,6 +114,7 @@ class Load:
         self._enough = asyncio.Event()
         self.handled: list[tuple[float, int]] = []
         self.sent: list[int] = []
+        self.refused = 0
         self._numbers = itertools.count()
         self.missing: tuple[str, ...] = ()
 
@@ -126,8 +127,12 @@ class Load:
         """As fast as the broker confirms: what is lost in a moment's gap is to be seen."""
         while not self._enough.is_set():
             number = next(self._numbers)
-            await ShopEvents(till).placed(Placed(number=number))
-            self.sent.append(number)
+            try:
+                await ShopEvents(till).placed(Placed(number=number))
+            except RefusedError:  # a quorum queue that was just made may not have a leader yet
+                self.refused += 1
+            else:
+                self.sent.append(number)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -153,7 +158,10 @@ class Load:
         """For whoever reads along."""
         gap = max(after - before for (before, _), (after, _) in itertools.pairwise(self.handled))
         twice = len(self.handled) - len(self.sent)
-        return f"{len(self.sent)} sent, {twice} handled twice, longest gap {gap:.2f}s"
+        return (
+            f"{len(self.sent)} sent, {self.refused} refused, {twice} handled twice, "
+            f"longest gap {gap:.2f}s"
+        )
 
 
 @pytest.mark.slow
