@@ -254,7 +254,7 @@ def test_a_picture_that_can_not_be_written_is_said_so(tmp_path: Path) -> None:
 def test_the_screen_gives_the_terminal_back_as_it_was(rabbitmq: Broker, amqp_url: str) -> None:
     """It is drawn, listens to a key without Enter, and leaves nothing changed."""
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 160))
+    termios.tcsetwinsize(theirs, (24, 80))
     before = termios.tcgetattr(theirs)
     where = ["--broker", amqp_url, "--management", rabbitmq.management_url]
     with subprocess.Popen(
@@ -262,7 +262,12 @@ def test_the_screen_gives_the_terminal_back_as_it_was(rabbitmq: Broker, amqp_url
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={
+            **os.environ,
+            "COLUMNS": "80",
+            "TERM": "xterm",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
     ) as process:
         try:
             shown = shown_until(ours, QUEUE.encode())

@@ -35,6 +35,7 @@ app = command_app()
 
 _SHORTEST = 0.5  # seconds between two looks
 _KEYS = "q quit  p c Q d n sort  r reverse  space pause  / filter"
+_NARROWEST_NAME = 20  # columns, whatever becomes of the numbers beside it
 _STYLES = {"never": "bold red", "draining": "yellow", "gone": "dim", "idle": "dim"}
 
 
@@ -258,8 +259,8 @@ class _Look:
             table.add_column(
                 title,
                 justify="right" if number else "left",
-                no_wrap=bool(number),
-                overflow="fold",  # on a narrow screen names take more lines, and stay whole
+                overflow="fold",  # on a narrow screen all take more lines, and stay whole
+                min_width=None if number else _NARROWEST_NAME,
             )
         for flow in flows:
             table.add_row(*map(Text, row(flow)), style=_STYLES.get(flow.verdict, ""))
