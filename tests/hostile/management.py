@@ -5,6 +5,7 @@ look at everything there is.
 """
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -123,8 +124,14 @@ class VirtualHost:
             return wire.count(queue)
 
     def kill_connections(self, url: str) -> None:
-        """Close every connection of this URL's user, from the broker's side."""
-        self._ask("DELETE", f"/api/connections/username/{urlsplit(url).username}")
+        """Close every connection of this URL's user that the API knows of, from the broker's side;
+        it takes a moment to hear of the first one.
+        """
+        path = f"/api/connections/username/{urlsplit(url).username}"
+        until = time.monotonic() + _PATIENCE
+        while not self._ask("GET", path) and time.monotonic() < until:
+            time.sleep(_GLANCE)
+        self._ask("DELETE", path)
 
     def channels(self) -> int:
         """How many are open here, as the broker's statistics have it."""
@@ -145,6 +152,7 @@ class VirtualHost:
         return answer.json() if answer.content else None
 
 
+_PATIENCE, _GLANCE = 5.0, 0.05  # seconds
 _ESSENTIAL = ("name", "source", "destination", "routing_key", "type", "durable", "arguments")
 
 
