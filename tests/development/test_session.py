@@ -93,6 +93,17 @@ async def test_code_that_is_broken_waits_for_being_mended(workshop: Workshop) ->
         assert workshop.marks == {1: "two"}
 
 
+async def test_what_can_not_be_started_is_said(workshop: Workshop) -> None:
+    """The others go on; a change tries it again."""
+    table = '[tool.toolkit.service.bank]\ntarget = "bank:make"\ncommand = ["%s", "-c", ""]\n'
+    workshop.write("pyproject.toml", table % "no-such-program")
+    async with workshop.developing("--broker", "memory"):
+        await workshop.shows("bank: can't be started: ")
+        await workshop.shows("service started")
+        workshop.write("bank.py", "")
+        await workshop.shows("bank: can't be started: ", times=2)
+
+
 async def test_nothing_is_left_of_one_that_is_killed(workshop: Workshop) -> None:
     """Not even its services; and the note that it left is no obstacle for the next one."""
     workshop.write("services/shop/service.py", "import os\nprint('pid', os.getpid(), flush=True)\n")

@@ -72,9 +72,8 @@ async def test_each_argument_that_differs_is_named_with_what_to_do(
     assert "; x-queue-type should be 'quorum', the broker has 'classic'" in said
     assert "; x-max-length should be nothing, the broker has 5" in said
     assert "exchange 'commands': type should be 'direct', the broker has 'fanout'" in said
-    name = virtual_host.name
     fixes = [str(finding.fix) for finding in wrong]
-    assert any(f"delete_queue -p {name} shop.handle --if-empty" in fix for fix in fixes)
+    assert any("toolkit topology migrate shop.handle" in fix for fix in fixes)
 
 
 async def test_what_the_user_may_not_compare_is_not_called_well(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from toolkit.cli.ending import OK, WRONG
+from toolkit.cli.option import AsJson, BrokerUrl, ManagementUrl
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
 from toolkit.errors import ToolkitError
 from toolkit.observability.logging import configure_logging
@@ -75,21 +76,12 @@ def plan_consumers(
     png: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw it as a PNG; needs matplotlib.")
     ] = None,
-    broker: Annotated[
-        str | None, typer.Option(metavar="URL", help="The broker's AMQP address.")
-    ] = None,
-    management: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="TOOLKIT_MANAGEMENT_URL",
-            help="The management API's address, if it isn't port 15672 of the broker's host.",
-        ),
-    ] = None,
+    broker: BrokerUrl = None,
+    management: ManagementUrl = None,
     window: Annotated[
         str, typer.Option(metavar="DURATION", help="How long --from-queue looks back.")
     ] = "10m",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     r"""Say how many consumers hold a latency target, and how long a peak is worked off.
 

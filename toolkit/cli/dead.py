@@ -33,6 +33,7 @@ from toolkit.cli.letters import (
     print_table,
     shown,
 )
+from toolkit.cli.option import AsJson, BrokerUrl, ManagementUrl
 from toolkit.cli.output import command_app, console, print_json, say
 from toolkit.errors import ToolkitError
 from toolkit.observability.logging import configure_logging
@@ -65,22 +66,11 @@ Queues = Annotated[
     list[str] | None,
     typer.Option("--queue", metavar="NAME", help="This queue of dead letters; may be repeated."),
 ]
-Broker = Annotated[str | None, typer.Option(metavar="URL", help="The broker's AMQP address.")]
-ManagementUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--management",
-        metavar="URL",
-        envvar="TOOLKIT_MANAGEMENT_URL",
-        help="The management API's address, if it isn't port 15672 of the broker's host.",
-    ),
-]
 Most = Annotated[
     int,
     typer.Option(min=1, help="How many of each queue are looked at, oldest first."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", show_default=False)]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", show_default=False)]
 InGroup = Annotated[
     str | None, typer.Option("--group", metavar="GROUP", help="All with this fingerprint.")
 ]
@@ -135,7 +125,7 @@ def show_groups(
     by: Annotated[GroupBy, typer.Option(help="What they have in common.")] = GroupBy.FINGERPRINT,
     where: Where = None,
     queue: Queues = None,
-    broker: Broker = None,
+    broker: BrokerUrl = None,
     management: ManagementUrl = None,
     most: Most = DEFAULT_MOST,
     as_json: AsJson = False,
@@ -180,7 +170,7 @@ def list_letters(
     where: Where = None,
     limit: Limit = None,
     queue: Queues = None,
-    broker: Broker = None,
+    broker: BrokerUrl = None,
     management: ManagementUrl = None,
     most: Most = DEFAULT_MOST,
     as_json: AsJson = False,
@@ -213,7 +203,7 @@ def list_letters(
 def show_letter(
     letter_id: Annotated[str, typer.Argument(metavar="ID")],
     queue: Queues = None,
-    broker: Broker = None,
+    broker: BrokerUrl = None,
     management: ManagementUrl = None,
     most: Most = DEFAULT_MOST,
     as_json: AsJson = False,
@@ -249,7 +239,7 @@ def replay_letters(
     dry_run: DryRun = False,
     yes: Yes = False,
     queue: Queues = None,
-    broker: Broker = None,
+    broker: BrokerUrl = None,
     management: ManagementUrl = None,
     most: Most = DEFAULT_MOST,
     audit: AuditFile = None,
@@ -304,7 +294,7 @@ def edit_letter(
     dry_run: DryRun = False,
     yes: Yes = False,
     queue: Queues = None,
-    broker: Broker = None,
+    broker: BrokerUrl = None,
     management: ManagementUrl = None,
     most: Most = DEFAULT_MOST,
     audit: AuditFile = None,
@@ -357,7 +347,7 @@ def discard_letters(
     dry_run: DryRun = False,
     yes: Yes = False,
     queue: Queues = None,
-    broker: Broker = None,
+    broker: BrokerUrl = None,
     management: ManagementUrl = None,
     most: Most = DEFAULT_MOST,
     audit: AuditFile = None,
@@ -400,7 +390,7 @@ def restore_letters(
     dry_run: DryRun = False,
     yes: Yes = False,
     queue: Queues = None,
-    broker: Broker = None,
+    broker: BrokerUrl = None,
     management: ManagementUrl = None,
     most: Most = DEFAULT_MOST,
     audit: AuditFile = None,
@@ -446,7 +436,7 @@ def export_letters(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else standard output.")
     ] = None,
     queue: Queues = None,
-    broker: Broker = None,
+    broker: BrokerUrl = None,
     management: ManagementUrl = None,
     most: Most = DEFAULT_MOST,
 ) -> None:
@@ -484,7 +474,7 @@ def import_letters(
     rate: Rate = None,
     dry_run: DryRun = False,
     yes: Yes = False,
-    broker: Broker = None,
+    broker: BrokerUrl = None,
     audit: AuditFile = None,
 ) -> None:
     """Put exported letters into their queues of dead letters, bytes exact.

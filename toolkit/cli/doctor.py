@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.ending import OK, WRONG
+from toolkit.cli.option import AsJson, BrokerUrl, ManagementUrl, ManyServices
 from toolkit.cli.output import command_app, console, is_terminal, print_json
 from toolkit.observability.logging import configure_logging, without_passwords
 from toolkit.operations.doctor import Finding, Request, Status, examine
@@ -37,20 +38,9 @@ class FailOn(StrEnum):
 
 @app.command("doctor")
 def look_over(
-    services: Annotated[
-        list[str] | None, typer.Argument(metavar="SERVICE", show_default=False)
-    ] = None,
-    broker: Annotated[
-        str | None, typer.Option(metavar="URL", help="The broker's AMQP address.")
-    ] = None,
-    management: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="TOOLKIT_MANAGEMENT_URL",
-            help="The management API's address, if it isn't port 15672 of the broker's host.",
-        ),
-    ] = None,
+    services: ManyServices = None,
+    broker: BrokerUrl = None,
+    management: ManagementUrl = None,
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option(metavar="dead-letters", help="Fail when dead letters wait."),
@@ -58,7 +48,7 @@ def look_over(
     strict: Annotated[
         bool, typer.Option("--strict", help="Fail also when something couldn't be looked at.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     r"""Look the machine, the broker and services over, without changing anything.
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from toolkit.cli.ending import WRONG
+from toolkit.cli.option import BrokerUrl
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
 from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.messages.codec import Codec, JsonCodec
@@ -26,7 +27,7 @@ from toolkit.operations.catalogue import Catalogue, Entry
 from toolkit.operations.draft import Drafts, UnfitError, from_file, proven
 from toolkit.operations.pace import Pace
 from toolkit.operations.publish import SENDER, Tally, connected, parsed_rate, publish_all
-from toolkit.project import NoProjectError, Project, load
+from toolkit.project import Project, load
 from toolkit.sending.pipeline import SendPipeline
 
 app = command_app()
@@ -58,9 +59,7 @@ def publish(
     require_listener: Annotated[
         bool, typer.Option("--require-listener", help="Fail if nobody wants the event.")
     ] = False,
-    broker: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another broker than the project's.")
-    ] = None,
+    broker: BrokerUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say what was done as JSON.")] = False,
 ) -> None:
     """Publish a message that a service of this project publishes or consumes.
@@ -83,7 +82,7 @@ def publish(
     if (body is None) == (file is None):
         raise typer.BadParameter("give the message as JSON, or a file of them with --from")
     configure_logging(level="error")
-    address = broker_address(_project(), broker)
+    address = broker_address(Project.around(), broker)
     pace = Pace(parsed_rate(rate), time.monotonic) if rate else None
     entry = _entry(name) if name is not None else None
     pipeline = _pipeline(address, entry.codec if entry else JsonCodec())
@@ -92,13 +91,6 @@ def publish(
     if require_listener:
         publications = _required(publications)
     _publish(address, publications, total, pace, as_json=as_json)
-
-
-def _project() -> Project | None:
-    try:
-        return Project.find()
-    except NoProjectError:
-        return None
 
 
 def _entry(name: str) -> Entry:

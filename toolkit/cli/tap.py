@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from toolkit.cli.option import BrokerUrl
 from toolkit.cli.output import command_app, duration, is_terminal, printable, say
 from toolkit.errors import ConfigurationError
 from toolkit.observability.logging import configure_logging
@@ -23,7 +24,7 @@ from toolkit.operations.file import writing
 from toolkit.operations.record import Sighting, line_of
 from toolkit.operations.sieve import Sieve, conditions
 from toolkit.operations.watch import bindings_for, watch
-from toolkit.project import NoProjectError, Project, load
+from toolkit.project import Project, load
 
 app = command_app()
 
@@ -61,9 +62,7 @@ def tap_messages(
         Path | None,
         typer.Option(metavar="FILE", help="Add them to this file, for toolkit publish --from."),
     ] = None,
-    broker: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another broker than the project's.")
-    ] = None,
+    broker: BrokerUrl = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="A line of JSON for each, exact to the byte.")
     ] = False,
@@ -86,7 +85,7 @@ def tap_messages(
     77 refused by the broker, 78 configuration.
     """
     configure_logging(level="error")
-    project = _project()
+    project = Project.around()
     sieve = Sieve(
         types=tuple(type_ or ()),
         services=tuple(service or ()),
@@ -117,13 +116,6 @@ def tap_messages(
             asyncio.run(watching)
         except KeyboardInterrupt:
             say("")
-
-
-def _project() -> Project | None:
-    try:
-        return Project.find()
-    except NoProjectError:
-        return None
 
 
 def _commands(project: Project | None) -> tuple[str, ...]:

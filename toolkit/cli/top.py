@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.completion import service_names
+from toolkit.cli.option import BrokerUrl, ManagementUrl, ManyServices
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
 from toolkit.observability.logging import configure_logging
 from toolkit.operations.address import broker_address
@@ -24,9 +24,10 @@ from toolkit.operations.management import NoManagementError
 from toolkit.operations.rates.flow import Flow
 from toolkit.operations.rates.source import Reading, Source, flows_of, opened, window_of
 from toolkit.operations.rates.view import View, arranged, pressed
-from toolkit.operations.rates.wanted import Wanted, project_here, wanted_of
+from toolkit.operations.rates.wanted import Wanted, wanted_of
 from toolkit.operations.rates.words import columns, duration, remarks, row
 from toolkit.policies.duration import parse_duration
+from toolkit.project import Project
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,25 +42,13 @@ _STYLES = {"never": "bold red", "draining": "yellow", "gone": "dim", "idle": "di
 
 @app.command("top")
 def show_rates(
-    services: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SERVICE]...", autocompletion=service_names),
-    ] = None,
+    services: ManyServices = None,
     queues: Annotated[
         list[str] | None,
         typer.Option("--queue", metavar="PATTERN", help="Only these: a name, or with * and ?."),
     ] = None,
-    broker: Annotated[
-        str | None, typer.Option(metavar="URL", help="The broker's AMQP address.")
-    ] = None,
-    management: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="TOOLKIT_MANAGEMENT_URL",
-            help="The management API's address, if it isn't port 15672 of the broker's host.",
-        ),
-    ] = None,
+    broker: BrokerUrl = None,
+    management: ManagementUrl = None,
     window: Annotated[
         str, typer.Option(metavar="DURATION", help="Rates are means over so long.")
     ] = "1m",
@@ -109,7 +98,7 @@ def show_rates(
         is_once=once,
         is_json=as_json,
     )
-    address = broker_address(project_here(), broker)
+    address = broker_address(Project.around(), broker)
 
     async def show() -> None:
         async with opened(

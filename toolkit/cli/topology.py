@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.cli.completion import service_names
 from toolkit.cli.ending import OK, WRONG
+from toolkit.cli.option import AsJson, BrokerUrl, ManagementUrl, ManyServices
 from toolkit.cli.output import command_app, console, is_terminal, print_json, say
 from toolkit.observability.logging import configure_logging
 from toolkit.operations.address import Address, broker_address
@@ -35,7 +35,7 @@ from toolkit.operations.topology.migration import Migration, Pace, Report, Watch
 from toolkit.operations.topology.pruning import Leftover, leftovers
 from toolkit.operations.topology.pruning import prune as delete
 from toolkit.policies.duration import parse_duration
-from toolkit.project import NoProjectError, Project, load
+from toolkit.project import Project, load
 from toolkit.topology.declarations import Version
 
 if TYPE_CHECKING:
@@ -55,27 +55,10 @@ class Mode(StrEnum):
     OFF = "off"
 
 
-Services = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[SERVICE]...", show_default=False, autocompletion=service_names),
-]
 ServiceOption = Annotated[
     list[str] | None,
     typer.Option("--service", metavar="SERVICE", help="Services to look at, instead of all."),
 ]
-BrokerOption = Annotated[
-    str | None, typer.Option("--broker", metavar="URL", help="The broker's AMQP address.")
-]
-ManagementOption = Annotated[
-    str | None,
-    typer.Option(
-        "--management",
-        metavar="URL",
-        envvar="TOOLKIT_MANAGEMENT_URL",
-        help="The management API's address, if it isn't port 15672 of the broker's host.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 VirtualHost = Annotated[str, typer.Option("--vhost", help="The virtual host they are for.")]
 
 
@@ -86,9 +69,9 @@ def _topology() -> None:
 
 @app.command("diff")
 def diff(
-    services: Services = None,
-    broker: BrokerOption = None,
-    management: ManagementOption = None,
+    services: ManyServices = None,
+    broker: BrokerUrl = None,
+    management: ManagementUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Show each difference between what is declared and what is there. Changes nothing.
@@ -103,11 +86,7 @@ def diff(
 
     Exit codes: 0 equal, 1 different, 2 usage, 69 no broker, 77 refused, 78 configuration.
     """
-
-    async def look(at: "_Place") -> tuple[list[Finding], str | None]:
-        return await _compared(at)
-
-    findings, lacking = _at_broker(services, broker, management, look)
+    findings, lacking = _at_broker(services, broker, management, _compared)
     if as_json:
         listed = [_as_values(one) for one in findings]
         print_json({"equal": not findings, "not_compared": lacking, "differences": listed})
@@ -120,9 +99,9 @@ def diff(
 
 @app.command("apply")
 def apply(
-    services: Services = None,
-    broker: BrokerOption = None,
-    management: ManagementOption = None,
+    services: ManyServices = None,
+    broker: BrokerUrl = None,
+    management: ManagementUrl = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be made.")
     ] = False,
@@ -161,9 +140,9 @@ def apply(
 
 @app.command("graph")
 def graph(
-    services: Services = None,
-    broker: BrokerOption = None,
-    management: ManagementOption = None,
+    services: ManyServices = None,
+    broker: BrokerUrl = None,
+    management: ManagementUrl = None,
     svg_file: Annotated[
         str | None, typer.Option("--svg", metavar="FILE", help="A picture; - is standard output.")
     ] = None,
@@ -202,8 +181,8 @@ def graph(
 def migrate(
     queue: Annotated[str, typer.Argument(metavar="QUEUE", show_default=False)],
     services: ServiceOption = None,
-    broker: BrokerOption = None,
-    management: ManagementOption = None,
+    broker: BrokerUrl = None,
+    management: ManagementUrl = None,
     undo: Annotated[
         bool, typer.Option("--undo", help="Take a migration back that wasn't finished.")
     ] = False,
@@ -257,9 +236,9 @@ def migrate(
 
 @app.command("prune")
 def prune(
-    services: Services = None,
-    broker: BrokerOption = None,
-    management: ManagementOption = None,
+    services: ManyServices = None,
+    broker: BrokerUrl = None,
+    management: ManagementUrl = None,
     deletes: Annotated[
         bool, typer.Option("--delete", help="Delete those that are empty and unused.")
     ] = False,
@@ -310,7 +289,7 @@ def prune(
 
 @app.command("definitions")
 def definitions(
-    services: Services = None,
+    services: ManyServices = None,
     vhost: VirtualHost = "/",
     version: Annotated[
         str, typer.Option("--for", metavar="VERSION", help="The broker's version.")
@@ -335,7 +314,7 @@ def definitions(
 
 @app.command("permissions")
 def permissions(
-    services: Services = None,
+    services: ManyServices = None,
     vhost: VirtualHost = "/",
     user: Annotated[
         str | None, typer.Option(help="One user for all, instead of one of each service's name.")
@@ -394,7 +373,7 @@ def _at_broker(
     output = sys.stdout
     with redirect_stdout(sys.stderr):
         loaded = _load(services)
-        project = _project()
+        project = Project.around()
         address = broker_address(project, broker)
         log = audit_file(project, None)
 
@@ -434,13 +413,6 @@ def _loaded(services: Sequence[str] | None) -> "list[Service]":
 def _load(services: Sequence[str] | None) -> "list[Service]":
     names = services or [entry.name for entry in Project.find().services]
     return [load(name) for name in dict.fromkeys(names)]
-
-
-def _project() -> Project | None:
-    try:
-        return Project.find()
-    except NoProjectError:
-        return None
 
 
 def _length(option: str, text: str) -> timedelta:

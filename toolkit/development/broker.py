@@ -12,14 +12,13 @@ from pathlib import Path
 
 from toolkit.errors import ConfigurationError
 from toolkit.observability.logging import without_passwords
+from toolkit.operations.address import DEV_FILE
 from toolkit.service.settings import Settings
 from toolkit.testing.broker import BrokerNotFoundError, find_broker
 from toolkit.testing.broker.finder import DOCKER, HERE, OWN_WAYS
 from toolkit.transport.rabbitmq.options import address_problem
 
 MEMORY = "memory"
-NOTE = Path(".toolkit") / "dev.json"
-"""Where a running session says which broker it has, from the project's root."""
 
 _OURS = {"docker": DOCKER, "local": HERE}
 _OPTION = "--broker"
@@ -95,7 +94,7 @@ def noted(
 
     The file holds a password, so it is for this user only. Where it can't be written, that is said.
     """
-    path = root / NOTE
+    path = root / DEV_FILE
     note = {"pid": os.getpid(), "amqp_url": amqp_url, "management_url": management_url}
     try:
         _write(path, json.dumps(note))

@@ -58,7 +58,12 @@ class ServiceProcess:
         """
         while True:
             self._changed.clear()
-            process = self._process = await self._started()
+            try:
+                process = self._process = await self._started()
+            except OSError as error:
+                self._say(f"can't be started: {error}; waiting for a change")
+                await self._changed.wait()
+                continue
             ended = asyncio.create_task(self._end_of(process))
             changed = asyncio.create_task(self._changed.wait())
             try:

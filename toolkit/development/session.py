@@ -36,6 +36,7 @@ class Session:
         self.console = Console([entry.name for entry in self._chosen])
         self._environment = _environment(amqp_url, is_coloured=self.console.is_coloured)
         self._running: dict[str, tuple[ServiceProcess, asyncio.Task[None]]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self._signals = 0
         self._stop = asyncio.Event()
 
@@ -77,11 +78,16 @@ class Session:
         self._stop.set()
 
     async def _end(self) -> None:
-        tasks = [task for _, task in self._running.values()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        for _, task in self._running.values():
+            self._leave(task)
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        """It takes a while: a service that stops finishes what it is at."""
+        task.cancel()
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     async def _watch(self, keeper: Keeper) -> None:
         async for changes in awatch(
@@ -124,7 +130,7 @@ class Session:
         for name in self._running.keys() - entries.keys():
             self.console.say(f"{name}: is gone")
             _, task = self._running.pop(name)
-            task.cancel()
+            self._leave(task)
         for name, entry in entries.items():
             if name in self._running:
                 continue

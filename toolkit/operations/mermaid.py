@@ -31,38 +31,38 @@ class _Names:
 def _lines(picture: Picture) -> Iterator[str]:
     name = _Names()
     for exchange, kind in picture.exchanges:
-        yield f"{name('x', exchange)}{{{{{_text(f'{exchange} ({kind})')}}}}}"
+        yield f"{name('x', exchange)}{{{{{text(f'{exchange} ({kind})')}}}}}"
     for service in dict.fromkeys(one.service for one in picture.announcements):
-        yield f"{name('p', service)}[/{_text(service)}/]"
+        yield f"{name('p', service)}[/{text(service)}/]"
     for one in picture.announcements:
-        what = _text(f"{one.name} v{one.version}")
+        what = text(f"{one.name} v{one.version}")
         yield f"{name('p', one.service)} -->|{what}| {name('x', one.exchange)}"
     if picture.strangers:
-        yield f"{name('p', '')}[/{_text('others')}/]"
+        yield f"{name('p', '')}[/{text('others')}/]"
     for exchange, key in picture.strangers:
-        yield f"{name('p', '')} -->|{_text(key)}| {name('x', exchange)}"
+        yield f"{name('p', '')} -->|{text(key)}| {name('x', exchange)}"
     for band in picture.bands:
         if band.consumers:
             yield from _band(band, name)
     for binding in picture.bindings:
-        key = _text(binding.routing_key)
+        key = text(binding.routing_key)
         yield f"{name('x', binding.exchange)} -->|{key}| {name('q', binding.queue)}"
     yield from _looks(picture, name)
 
 
 def _band(band: Band, name: _Names) -> Iterator[str]:
-    yield f"subgraph {name('s', band.service)}[{_text(band.service)}]"
+    yield f"subgraph {name('s', band.service)}[{text(band.service)}]"
     for one in band.consumers:
         queue, consumer, dead = _queue(one.queue, name), name("c", one.queue), one.dead_letters
-        yield f"    {queue} --> {consumer}[{_text(one.name)}]"
-        yield f"    {consumer} -.->|{_text('given up')}| {_queue(dead, name)}"
+        yield f"    {queue} --> {consumer}[{text(one.name)}]"
+        yield f"    {consumer} -.->|{text('given up')}| {_queue(dead, name)}"
     if band.way_back is not None:
         ladder, back = name("l", band.service), name("x", band.way_back)
-        yield f"    subgraph {ladder}[{_text('tried again')}]"
+        yield f"    subgraph {ladder}[{text('tried again')}]"
         for rung in band.rungs:
             yield f"        {_queue(rung.queue, name)}"
         yield "    end"
-        yield f"    {ladder} -.-> {back}{{{{{_text(band.way_back)}}}}}"
+        yield f"    {ladder} -.-> {back}{{{{{text(band.way_back)}}}}}"
         for one in band.consumers:
             if one.has_delays:
                 yield f"    {name('c', one.queue)} -.-> {ladder}"
@@ -82,9 +82,9 @@ def _looks(picture: Picture, name: _Names) -> Iterator[str]:
 
 
 def _queue(queue: str, name: _Names, *more: str) -> str:
-    return f"{name('q', queue)}[({_text(queue, *more)})]"
+    return f"{name('q', queue)}[({text(queue, *more)})]"
 
 
-def _text(*lines: str) -> str:
+def text(*lines: str) -> str:
     """Quoted, each on a line of its own."""
     return f'"{"<br/>".join(line.translate(_AS_ENTITIES) for line in lines)}"'

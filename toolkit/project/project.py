@@ -60,6 +60,14 @@ class Project:
         raise NoProjectError(start)
 
     @classmethod
+    def around(cls) -> "Project | None":
+        """The project around the current folder, or None for what works without one too."""
+        try:
+            return cls.find()
+        except NoProjectError:
+            return None
+
+    @classmethod
     def _at(cls, root: Path, table: ToolkitTable) -> "Project":
         folder = root / table.services
         named = {name: _named(name, one, root) for name, one in table.service.items()}

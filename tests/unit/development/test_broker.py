@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from toolkit import ConfigurationError
-from toolkit.development.broker import IN_MEMORY, NOTE, Place, noted, place_for
+from toolkit.development.broker import IN_MEMORY, Place, noted, place_for
+from toolkit.operations.address import DEV_FILE
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +71,7 @@ def test_what_is_no_broker_is_refused(asked: str, monkeypatch: pytest.MonkeyPatc
 def test_others_find_it_while_the_session_lasts(tmp_path: Path) -> None:
     """Only this user's others; version control doesn't see it."""
     with noted(tmp_path, "amqp://here/", None, lambda _: None):
-        note = tmp_path / NOTE
+        note = tmp_path / DEV_FILE
         assert json.loads(note.read_text()) == {
             "pid": os.getpid(),
             "amqp_url": "amqp://here/",

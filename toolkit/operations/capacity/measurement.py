@@ -10,8 +10,9 @@ from toolkit.operations.address import broker_address
 from toolkit.operations.capacity.station import Load
 from toolkit.operations.rates.flow import Flow
 from toolkit.operations.rates.source import flows_of, opened
-from toolkit.operations.rates.wanted import project_here, wanted_of
+from toolkit.operations.rates.wanted import wanted_of
 from toolkit.operations.rates.words import duration, rate
+from toolkit.project import Project
 
 _MOST_HANDLERS = 1e6
 
@@ -35,7 +36,7 @@ async def measured(
     Raises NothingMeasuredError, UnknownQueueError, and what a broker refuses.
     """
     wanted = wanted_of([], [queue], say)
-    address = broker_address(project_here(), broker)
+    address = broker_address(Project.around(), broker)
     async with opened(address, wanted, management=management, window=window) as source:
         reading = await source.read()
     if reading.measured_by == "amqp":

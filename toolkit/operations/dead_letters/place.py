@@ -13,7 +13,7 @@ from toolkit.operations.dead_letters.letter import LetterError
 from toolkit.operations.dead_letters.look import Look, look
 from toolkit.operations.dead_letters.queue import dead_letter_queues
 from toolkit.operations.management import ManagementApi, default_address
-from toolkit.project import NoProjectError, Project
+from toolkit.project import Project
 from toolkit.service.settings import Settings
 from toolkit.topology import naming
 from toolkit.transport.rabbitmq import RabbitOptions
@@ -44,10 +44,7 @@ class Place:
     @classmethod
     def of(cls, request: Request) -> Self:
         """Raises `SettingsError`, and `ElsewhereError` for a broker in another process's memory."""
-        try:
-            project = Project.find()
-        except NoProjectError:
-            project = None
+        project = Project.around()
         address = broker_address(project, request.broker)
         settings = address.settings()
         url = settings.urls[0]

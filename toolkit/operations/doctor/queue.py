@@ -145,10 +145,10 @@ def _different(
 def _mended(kind: str, name: str, virtual_host: str) -> str:
     """Arguments can't be changed: it takes another thing, or another declaration."""
     otherwise = "or declare what the broker has, or choose another name"
-    where = shlex.quote(virtual_host)
     if kind == "queue":
-        command = f"rabbitmqctl delete_queue -p {where} {shlex.quote(name)} --if-empty"
-        return f"`{command}` once it is empty, and start the service; {otherwise}"
+        command = f"toolkit topology migrate {shlex.quote(name)}"
+        return f"`{command}`, while those that run go on; {otherwise}"
+    where = shlex.quote(virtual_host)
     command = f"rabbitmqadmin --vhost={where} delete exchange name={shlex.quote(name)}"
     return f"`{command}`, which takes its bindings along, and start all that use it; {otherwise}"
 
@@ -196,7 +196,7 @@ def _given_up(service: Service, found: Seen) -> Iterator[_GivenUp]:
         yield of(
             subscription.dead_letter_queue,
             f"given up by {subscription.consumer}",
-            "their headers `dead-reason` and `error-message` say why; mend that, and send them to "
+            "`toolkit dead groups` says why; mend that, and `toolkit dead replay` sends them to "
             f"'{subscription.queue}' again",
         )
     yield of(

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from toolkit.errors import ToolkitError
-from toolkit.project import NoProjectError, Project, load
+from toolkit.project import Project, load
 from toolkit.service import Service
 
 _WILD = frozenset("*?[")
@@ -88,18 +88,10 @@ def wanted_of(
         declared = declared_by([load(name) for name in services])
         return Wanted(declared, tuple(patterns), only_declared=True)
     declared = {}
-    project = project_here()
+    project = Project.around()
     for entry in project.services if project else ():
         try:
             declared |= declared_by([load(entry.name)])
         except ToolkitError as error:
             say(f"nothing is known of {entry.name}'s consumers: {str(error).splitlines()[0]}")
     return Wanted(declared, tuple(patterns))
-
-
-def project_here() -> Project | None:
-    """The one around the current folder, if there is one."""
-    try:
-        return Project.find()
-    except NoProjectError:
-        return None

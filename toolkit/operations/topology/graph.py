@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from toolkit.operations.description import describe
+from toolkit.operations.mermaid import text
 from toolkit.operations.picture import Consumer, Picture, Rung, picture_of
 from toolkit.operations.topology.declared import Declared
 from toolkit.topology.live import Live, LiveQueue
@@ -25,12 +26,12 @@ def _lines(declared: Declared, live: Live) -> Iterator[str]:
     hubs = {name: f"x{number}" for number, name in enumerate(sources)}
     for name, hub in hubs.items():
         kind = live.exchanges[name].type if name in live.exchanges else "gone"
-        yield f"{hub}{{{{{_quoted(f'{name} ({kind})')}}}}}"
+        yield f"{hub}{{{{{text(f'{name} ({kind})')}}}}}"
     for name, number in numbers.items():
-        yield f"{number}[({_quoted(f'{name}<br/>{_counts(live.queues[name])}')})]"
+        yield f"{number}[({text(name, _counts(live.queues[name]))})]"
     for name, number in numbers.items():
         for bound in live.bounds(name):
-            key = f"|{_quoted(bound.routing_key)}|" if bound.routing_key else ""
+            key = f"|{text(bound.routing_key)}|" if bound.routing_key else ""
             yield f"{hubs[bound.exchange]} -->{key} {number}"
     yield from _classes(declared, live, numbers)
 
@@ -76,7 +77,3 @@ def _counts(queue: LiveQueue | None) -> str:
     if queue is None:
         return "isn't there"
     return f"{queue.type}, {queue.content}"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("&", "#amp;").replace('"', "#quot;") + '"'
